@@ -27,8 +27,9 @@ def print_count(count: int) -> str:
 
 
 def is_percent(metric: str) -> bool:
-    """Whether a metric is stored as a fraction and printed times 100: accuracies, exact match, BLEU."""
-    return metric.endswith("accuracy") or metric in ("bleu", "exact_match") or metric.startswith("bleu_")
+    """Whether a metric, or a part of it such as ``bleu/seen``, is a fraction that is printed times 100."""
+    whole = metric.partition("/")[0]
+    return whole.endswith("accuracy") or whole in ("bleu", "exact_match")
 
 
 def print_score(score: float, std: float | None, metric: str) -> str:

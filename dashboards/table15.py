@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from dashboards.appearance import method_order
@@ -103,13 +104,18 @@ def render_markdown(rows: Sequence[TableRow], footer: str = "") -> str:
     return "\n".join([*lines, *(["", footer] if footer else []), ""])
 
 
-def render_csv(rows: Sequence[TableRow]) -> str:
-    """Return the table for a spreadsheet: every row whole, counts unrounded, scores as stored (fractions)."""
+def render_csv(rows: Sequence[TableRow], sweeps: Sequence[str] = ()) -> str:
+    """Return the table for a spreadsheet: every row whole, counts unrounded, scores as stored (fractions).
+
+    `sweeps` names the sweep of each row, for a first column, where there are several.
+    """
     headings = ["Method", "Hyperparameters", "# Trainable Parameters", _score_heading(rows)]
     others = ["Source"] if any(row.source for row in rows) else []
-    lines = [[csv_cell(text) for text in (*headings, "Std", "Seeds", "lr", "Front", *others)]]
-    for row in rows:
+    first = ["Sweep"] if sweeps else []
+    lines = [[csv_cell(text) for text in (*first, *headings, "Std", "Seeds", "lr", "Front", *others)]]
+    for row, sweep in zip_longest(rows, sweeps):
         values = (
+            *([sweep] if sweeps else []),
             row.title,
             _label(row),
             row.trainable_params,
@@ -158,7 +164,8 @@ def _headings(rows: Sequence[TableRow]) -> list[str]:
 
 
 def _score_heading(rows: Sequence[TableRow]) -> str:
-    return one_line(score_title(rows[0].task, rows[0].metric)) if rows else "Score"
+    titles = {score_title(row.task, row.metric) for row in rows}
+    return one_line(titles.pop()) if len(titles) == 1 else "Score"
 
 
 def _has_replicates(rows: Sequence[TableRow]) -> bool:

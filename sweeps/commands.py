@@ -115,7 +115,9 @@ def pareto_command(name: str, workspace: str, file: Path | None, every: bool) ->
         write_csv(file, list(found.trials.values()), front_only=not every)
         click.echo(f"wrote {file}")
         return
-    for trials in found.trials.values():
+    for name, trials in found.trials.items():
+        if len(found.trials) > 1:
+            click.echo(name)
         _print_front(Console(), trials)
 
 

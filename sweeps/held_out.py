@@ -57,6 +57,8 @@ def score_front(name: str, workspace_path: str) -> None:
             click.echo(f"{sweep.name}: {sweep.task} on {sweep.base}, test split")
             for group in sorted(front, key=lambda group: group.first.trainable_params):
                 click.echo(f"  {_line(group, ledger)}")
+                if others := _others(group, ledger):
+                    click.echo(f"    {others}")
 
 
 def _score_missing(
@@ -119,6 +121,18 @@ def _test_score(ledger: Ledger, trial: TrialRecord) -> float | None:
         if (each.metric, each.split) == (trial.metric, SPLIT):
             return each.value
     return None
+
+
+def _others(group: Replicates, ledger: Ledger) -> str:
+    """What else was measured on the test split, seeds averaged."""
+    found: dict[str, list[float]] = {}
+    for trial in group.trials:
+        for each in ledger.measurements(trial.sweep, trial.number):
+            if each.split == SPLIT and each.metric not in (trial.metric, "rows_cut"):
+                found.setdefault(each.metric, []).append(each.value)
+    return ", ".join(
+        f"{metric} {print_score(sum(values) / len(values), None, metric)}" for metric, values in found.items()
+    )
 
 
 def _line(group: Replicates, ledger: Ledger) -> str:

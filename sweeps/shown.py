@@ -20,7 +20,7 @@ from dashboards.low_data import (
     render_low_data_markdown,
     render_low_data_rich,
 )
-from dashboards.table15 import not_shown, render_csv, render_markdown, render_rich, table_rows
+from dashboards.table15 import TableRow, not_shown, render_csv, render_markdown, render_rich, table_rows
 from methods.errors import FrontuneError, unknown_name
 from storage.ledger import Ledger
 from storage.records import SweepRecord, TrialRecord
@@ -61,15 +61,27 @@ def print_table(ledger: Ledger, name: str, form: str, paper: bool) -> None:
     if found.is_low_data:
         _print(_low_data_table(_low_data(ledger, found, paper), form))
         return
+    if form == "csv":
+        click.echo(_csv(found, paper), nl=False)
+        return
     for sweep in found.sweeps:
-        if len(found.sweeps) > 1 and form != "csv":
+        if len(found.sweeps) > 1:
             click.echo(f"{sweep.name} ({sweep.task} on {sweep.base})\n")
         trials = found.trials[sweep.name]
-        rows = table_rows(trials) + (paper_rows(sweep.task, sweep.metric) if paper else [])
-        if form == "rich":
-            _print(render_rich(rows, not_shown(trials)))
-        else:
-            _print(render_csv(rows) if form == "csv" else render_markdown(rows, not_shown(trials)))
+        rows = _rows(found, sweep, paper)
+        render = render_rich if form == "rich" else render_markdown
+        _print(render(rows, not_shown(trials)))
+
+
+def _rows(found: Found, sweep: SweepRecord, paper: bool) -> list[TableRow]:
+    return table_rows(found.trials[sweep.name]) + (paper_rows(sweep.task, sweep.metric) if paper else [])
+
+
+def _csv(found: Found, paper: bool) -> str:
+    """All sweeps of a file under one header."""
+    tables = {sweep.name: _rows(found, sweep, paper) for sweep in found.sweeps}
+    names = [name for name, rows in tables.items() for _ in rows] if len(tables) > 1 else []
+    return render_csv([row for rows in tables.values() for row in rows], names)
 
 
 def draw(ledger: Ledger, name: str, file: Path, paper: bool) -> None:

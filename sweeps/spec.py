@@ -126,9 +126,10 @@ def load_specs(path: Path, overrides: tuple[str, ...] = ()) -> list[SweepSpec]:
     if isinstance(content.get("variants"), dict):
         # YAML takes a name such as 100 for a number.
         content["variants"] = {str(name): changes for name, changes in content["variants"].items()}
+    asked = {override.partition("=")[0] for override in overrides}
     for override in overrides:
         _override(content, override, f"{where}: --set {override!r}")
-    contents = variants_of(content, where)
+    contents = variants_of(content, where, sizes_are_chosen="task.train_examples" in asked)
     for variant in contents:
         for override in overrides:
             if not override.startswith(OF_THE_FILE):

@@ -17,20 +17,30 @@ ALL = "all"
 """The name of the variant that trains on every example."""
 
 
-def variants_of(content: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
-    """Return the content of each sweep of a file; a file without variants is one sweep."""
+def variants_of(
+    content: Mapping[str, Any], where: str, *, sizes_are_chosen: bool = False
+) -> list[dict[str, Any]]:
+    """Return the content of each sweep of a file; a file without variants is one sweep.
+
+    Where the sizes were chosen from outside the file, its changes to other sizes do not count.
+    """
     content = dict(content)
     changes = _changes(content.pop("variants", None), where)
+    sized = [name for name in changes if name.isdigit() or name == ALL]
+    if sizes_are_chosen and sized:
+        content["task"] = _with_a_list_of_sizes(content["task"])
+        chosen = map(_size_name, _sizes(content) or [])
+        changes = {name: changes[name] for name in chosen if name in changes}
     sizes = _sizes(content)
     if sizes is None:
         names = list(changes)
-        if sized := [name for name in names if name.isdigit() or name == ALL]:
+        if sized:
             raise FrontuneError(
                 f"{where}: variants: {sized[0]!r} names a number of examples, but task.train_examples is no "
                 "list; wanted one with it"
             )
     else:
-        names = [ALL if size is None else str(size) for size in sizes]
+        names = list(map(_size_name, sizes))
         _check_sizes(sizes, names, changes, where)
         by_size = dict(zip(names, sizes, strict=True))
         changes = {
@@ -69,6 +79,16 @@ def _sizes(content: Mapping[str, Any]) -> list[Any] | None:
     task = content.get("task")
     sizes = task.get("train_examples") if isinstance(task, Mapping) else None
     return sizes if isinstance(sizes, list) else None
+
+
+def _with_a_list_of_sizes(task: Mapping[str, Any]) -> dict[str, Any]:
+    """One size is a list of one: the sweep keeps the size's name and the file's changes to it."""
+    size = task["train_examples"]
+    return {**task, "train_examples": size if isinstance(size, list) else [size]}
+
+
+def _size_name(size: Any) -> str:
+    return ALL if size is None else str(size)
 
 
 def _check_sizes(sizes: list[Any], names: list[str], changes: Mapping[str, Any], where: str) -> None:

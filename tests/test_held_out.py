@@ -25,7 +25,8 @@ def test_the_front_is_scored_on_the_test_split_and_remembered(workspace: Path, f
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0].endswith("test split")
-    assert all("(validation " in line and "2 seeds)" in line for line in lines[1:])
+    assert all("(validation " in line and "2 seeds)" in line for line in lines[1::2])
+    assert all(line.strip().startswith("loss ") for line in lines[2::2])
     ledger = ledger_of(workspace)
     tested = {
         t.number: m.value
@@ -33,7 +34,7 @@ def test_the_front_is_scored_on_the_test_split_and_remembered(workspace: Path, f
         for m in ledger.measurements("small", t.number)
         if (m.metric, m.split) == ("accuracy", "test")
     }
-    assert len(tested) == 2 * (len(lines) - 1)
+    assert len(tested) == len(lines) - 1
     metrics = {int(r.data.tags["number"]): r.data.metrics for r in runs_of(workspace)[1]}
     assert {n: metrics[n]["test/accuracy"] for n in tested} == tested
     assert all("test/accuracy" not in metrics[n] for n in metrics if n not in tested)

@@ -159,6 +159,8 @@ def test_csv_names_the_method_on_every_row_and_rounds_nothing() -> None:
 def test_a_table_without_rows_has_headings() -> None:
     assert render_markdown([]).startswith("| Method | Hyperparameters | # Trainable Parameters | Score |")
     assert "Method" in printed([])
+    rows = table_rows(small_sweep())[:2]
+    assert [line.split(",")[0] for line in render_csv(rows, ["a", "b"]).splitlines()] == ["Sweep", "a", "b"]
     assert render_csv([]).startswith("Method,Hyperparameters,# Trainable Parameters,Score")
 
 

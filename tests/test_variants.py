@@ -76,6 +76,13 @@ def test_one_size_by_override_is_one_sweep(tmp_path: Path) -> None:
     assert (spec.name, spec.task.train_examples) == ("study", 5)
 
 
+@pytest.mark.parametrize("chosen", ["null", "[null]", "[7, null]"])
+def test_sizes_chosen_by_override_leave_out_the_changes_to_other_sizes(tmp_path: Path, chosen: str) -> None:
+    content = FILE | {"variants": FILE["variants"] | {100: {"recipe": {"steps": 3}}}}
+    *_, last = load_specs(write(tmp_path, content), (f"task.train_examples={chosen}",))
+    assert (last.name, last.recipe.epochs, last.recipe.steps) == ("study-all", 2, None)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
