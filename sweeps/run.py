@@ -17,13 +17,14 @@ from storage.one_driver import only_driver
 from storage.workspace import Workspace
 from sweeps.display import Display, refusal_line
 from sweeps.driver import Driver, Ending
-from sweeps.executors.inline import InlineExecutor, Train
+from sweeps.executors.base import Train
+from sweeps.executors.inline import InlineExecutor
+from sweeps.executors.trainer import SweepTrainer, load
 from sweeps.interrupts import held_back
 from sweeps.plan import Plan, make_plan
 from sweeps.provenance import collect_provenance
 from sweeps.same_sweep import refuse_other_content, refuse_other_sweep
 from sweeps.spec import SweepSpec
-from sweeps.trial import TrialEvent, TrialSpec
 
 if TYPE_CHECKING:
     from methods.frozen import FrozenBase
@@ -97,26 +98,16 @@ def _known_ledger(workspace: str) -> Iterator[Ledger | None]:
 
 def trainer(plan: Plan, device: str) -> Train:
     """Return the function that trains a trial."""
-    from sweeps.training.train import train_trial
-
-    base = loaded_once(plan.spec, device)
-
-    def train(trial: TrialSpec) -> Iterator[TrialEvent]:
-        yield from train_trial(base(), plan.data, trial)
-
-    return train
+    spec = plan.spec
+    return SweepTrainer(spec.base, spec.recipe.dtype, spec.trust_remote_code, plan.data)(device)
 
 
 def loaded_once(spec: SweepSpec, device: str) -> Callable[[], FrozenBase]:
     """Return the function that gives a sweep's base; it is loaded when it is first asked for."""
-    import torch
-
-    from methods.loading import load_base
 
     @cache
     def base() -> FrozenBase:
-        dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[spec.recipe.dtype]
-        return load_base(spec.base, dtype, device, spec.trust_remote_code)
+        return load(spec.base, spec.recipe.dtype, device, spec.trust_remote_code)
 
     return base
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 from sweeps.training.decoding import Decoding
 from sweeps.training.recipe import Recipe
@@ -18,7 +19,9 @@ ENGINE = 1
 class TrialSpec:
     """One trial to train. `method` is written out (`methods.expression`); the recipe holds the seed.
 
-    `adapter_file` is where its weights go. `point` is the Optuna trial that asked for it.
+    `adapter_file` is where its weights go. `point` is the Optuna trial that asked for it. After each step in
+    `rungs` its whole state is written to `checkpoint_file`, from which it goes on if that is there already,
+    and, with `score_rungs`, it is scored.
     """
 
     sweep: str
@@ -28,6 +31,9 @@ class TrialSpec:
     adapter_file: str
     point: int
     config_hash: str
+    rungs: tuple[int, ...] = ()
+    score_rungs: bool = False
+    checkpoint_file: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,27 @@ class Scoring:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """A running trial has reached a rung and written its state; it trains on unless it is cancelled.
+
+    `result` is what a trial that ended here would have measured, None where rungs are not scored.
+    """
+
+    number: int
+    step: int
+    result: TrialResult | None
+
+
+@dataclass(frozen=True)
 class Finished:
     """A trial came to its end."""
 
     number: int
     result: TrialResult
+
+
+FailureKind = Literal["refused", "diverged", "out_of_memory", "lost", "error"]
+"""What cannot be trained at all; NaN; memory that does not suffice; a worker that is gone; anything else."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +111,10 @@ class Failed:
     number: int
     reason: str
     traceback: str = ""
+    kind: FailureKind = "error"
 
 
-TrialEvent = Progress | Scoring | Finished | Failed
+TrialEvent = Progress | Scoring | Rung | Finished | Failed
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sweeps.data import TaskData, prepare_data, read_examples
 from sweeps.settings import TaskSettings
 from sweeps.training.recipe import Recipe
 from sweeps.training.train import rescore, train_trial
-from sweeps.trial import Finished, TrialSpec
+from sweeps.trial import Finished, Progress, Rung, TrialSpec
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import outcome
 
@@ -97,3 +98,49 @@ def test_the_same_sweep_in_two_workspaces_gives_the_same_numbers_and_files(
     frontune("run", file, "--workspace", other, "--set", "sampler_seed=1")
     assert outcome(other)[:3] == found[0][:3]
     assert outcome(other)[3:] != found[0][3:]
+
+
+@pytest.mark.parametrize("method", [*EVERY_METHOD.values(), *SUMS])
+def test_a_trial_goes_on_from_its_rung_to_the_same_numbers_to_the_last_digit(
+    base: str, data: TaskData, tmp_path: Path, method: str
+) -> None:
+    frozen = load_base(base)
+    whole, wanted = trained(frozen, data, method, tmp_path / "whole", warmup_steps=2)
+    spec = replace(
+        whole,
+        rungs=(1, 3),
+        score_rungs=True,
+        checkpoint_file=str(tmp_path / "state"),
+        adapter_file=str(tmp_path / "resumed"),
+    )
+    life = train_trial(frozen, data, spec)
+    assert isinstance(life, Generator)
+    first = next(event for event in life if isinstance(event, Rung))
+    assert first.result is not None
+    assert (first.step, first.result.steps, len(first.result.curve)) == (1, 1, 1)
+    next(life)
+    # What an interrupted process leaves behind.
+    life.close()
+    again = list(train_trial(frozen, data, spec))
+    assert [event.step for event in again if isinstance(event, Progress)] == [2, 3, 4]
+    assert isinstance(again[-1], Finished)
+    timeless = {"train_seconds", "eval_seconds", "wall_seconds", "tokens_per_second", "peak_memory_bytes"}
+    numbers = [{k: v for k, v in vars(e.result).items() if k not in timeless} for e in (again[-1], wanted)]
+    assert numbers[0] == numbers[1]
+    assert (tmp_path / "resumed").read_bytes() == Path(whole.adapter_file).read_bytes()
+
+
+@pytest.mark.parametrize("left", ["nothing", "another trial's", "half"])
+def test_a_state_that_is_not_the_trials_own_is_not_used(
+    base: str, data: TaskData, tmp_path: Path, left: str
+) -> None:
+    frozen, state = load_base(base), tmp_path / "state"
+    spec, _ = trained(frozen, data, "lora(r_q=2)", tmp_path)
+    spec = replace(spec, rungs=(2,), checkpoint_file=str(state))
+    if left != "nothing":
+        other = replace(spec, config_hash="other") if left == "another trial's" else spec
+        list(train_trial(frozen, data, other))
+    if left == "half":
+        state.write_bytes(state.read_bytes()[:-9])
+    steps = [event.step for event in train_trial(frozen, data, spec) if isinstance(event, Progress)]
+    assert steps == [1, 2, 3, 4]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from sweeps.trial import TrialEvent, TrialSpec
+
+Train = Callable[[TrialSpec], Iterator[TrialEvent]]
+"""Trains one trial while its events are read; closing the iterator ends it."""
+MakeTrain = Callable[[str], Train]
+"""Given a device (``cpu``, ``cuda``), returns what trains there. Called where the trials run, and sent there
+pickled: what it holds are plain values."""
 
 
 class Executor(Protocol):
@@ -21,9 +27,17 @@ class Executor(Protocol):
         ...
 
     def events(self) -> Iterator[TrialEvent]:
-        """Yield events until every submitted trial has ended."""
+        """Yield events as they come; trials may be submitted and cancelled in between.
+
+        Ends when no trial runs, or when nothing came for a second, so that the driver can look at its clock.
+        The files that an event tells of are there, on the driver's machine, when it comes.
+        """
         ...
 
     def cancel(self, number: int) -> None:
         """End a trial early, if it still runs; it gives no more events."""
+        ...
+
+    def close(self) -> None:
+        """End what runs and let go of workers and devices; more than once is as good as once."""
         ...

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from sweeps.executors.base import Train
 from sweeps.trial import TrialEvent, TrialSpec
-
-Train = Callable[[TrialSpec], Iterator[TrialEvent]]
 
 
 class InlineExecutor:
@@ -29,19 +28,24 @@ class InlineExecutor:
     def events(self) -> Iterator[TrialEvent]:
         if self._waiting is None:
             return
-        events = self._train(self._waiting)
+        number, events = self._waiting.number, self._train(self._waiting)
         try:
             for event in events:
-                if event.number in self._cancelled:
+                if number not in self._cancelled:
+                    yield event
+                if number in self._cancelled:
                     break
-                yield event
         finally:
             # Closing the generator, also when the driver is interrupted, leaves the base as it was found.
             close = getattr(events, "close", None)
             if close:
                 close()
-            self._cancelled.discard(self._waiting.number)
+            self._cancelled.discard(number)
             self._waiting = None
 
     def cancel(self, number: int) -> None:
-        self._cancelled.add(number)
+        if self._waiting and self._waiting.number == number:
+            self._cancelled.add(number)
+
+    def close(self) -> None:
+        self._waiting = None

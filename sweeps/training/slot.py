@@ -127,6 +127,26 @@ class Slot:
         if self.masters:
             self.masters.publish()
 
+    def state(self) -> dict[str, Tensor]:
+        """All that the coming steps depend on besides `step`: weights, optimiser, dropout's generator."""
+        state = {f"parameter/{name}": tensor for name, tensor in self.tensors().items()}
+        for name, parameter in self.parameters.items():
+            for key, value in self.optimiser.state[parameter].items():
+                state[f"optimiser/{key}/{name}"] = value.detach().cpu()
+        return state | {"dropout": self._dropout.get_state()}
+
+    def load_state(self, state: Mapping[str, Tensor], step: int) -> None:
+        """Go on after `step` steps, to the last digit as if never interrupted, from what `state` returned."""
+        parameters = {key: value for key, value in state.items() if key.startswith("parameter/")}
+        self.load_tensors({key.removeprefix("parameter/"): value for key, value in parameters.items()})
+        for key, value in state.items():
+            kind, _, rest = key.partition("/")
+            if kind == "optimiser":
+                what, _, name = rest.partition("/")
+                self.optimiser.state[self.parameters[name]][what] = value.to(self.parameters[name].device)
+        self._dropout.set_state(state["dropout"])
+        self.step = step
+
     def _parameter_groups(self) -> list[dict[str, object]]:
         """A group for each part's learning rate; vectors (biases, norms) are not decayed."""
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}

@@ -6,7 +6,7 @@ import math
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,22 @@ from methods.frozen import FrozenBase
 from storage.checkpoints import load_tensors, save_tensors
 from sweeps.training.batches import cut_to
 from sweeps.training.evaluate import Evaluation, evaluate_likelihood, evaluate_text
-from sweeps.training.memory import peak_memory_bytes, start_measuring
+from sweeps.training.memory import is_out_of_memory, peak_memory_bytes, start_measuring
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
-from sweeps.training.slot import Slot
-from sweeps.trial import Failed, Finished, Progress, Scoring, TrialEvent, TrialResult, TrialSpec
+from sweeps.training.resuming import Spent, load_state, save_state
+from sweeps.training.slot import Diverged, Slot
+from sweeps.trial import (
+    Failed,
+    FailureKind,
+    Finished,
+    Progress,
+    Rung,
+    Scoring,
+    TrialEvent,
+    TrialResult,
+    TrialSpec,
+)
 
 if TYPE_CHECKING:
     from sweeps.data import TaskData
@@ -29,49 +40,100 @@ CURVE_POINTS = 200
 
 
 def train_trial(base: FrozenBase, data: TaskData, spec: TrialSpec) -> Iterator[TrialEvent]:
-    """Train one trial alone on the base; whatever happens, the base is left as it was found."""
+    """Train one trial alone on the base, from its last rung where it had reached one; whatever happens, the
+    base is left as it was found."""
     slot = None
     try:
         started = time.perf_counter()
         start_measuring(base.device)
         slot, rows_cut = open_slot(base, data, spec)
         _check_count(slot, base)
-        curve: list[tuple[int, float]] = []
-        yield from _train(Pack(base, [slot], data.pad_id), slot, spec.number, curve)
-        trained = time.perf_counter()
+        spent = load_state(slot, spec) if spec.checkpoint_file else Spent()
+        running = _Running(base, data, spec, slot, rows_cut, spent, time.perf_counter() - started)
+        yield from running.steps()
         yield Scoring(spec.number)
-        evaluation = evaluate(base, data, slot)
+        evaluation = running.score()
         save_tensors(Path(spec.adapter_file), slot.tensors(), _describe(base, spec))
-        ended = time.perf_counter()
-        tokens = sum(slot.rows[i].tokens for batch in slot.plan for i in batch)
-        yield Finished(
-            spec.number,
-            TrialResult(
-                score=evaluation.score,
-                metrics=evaluation.metrics,
-                curve=tuple(curve),
-                trainable_params=slot.trainable_params,
-                stored_params=sum(tensor.numel() for tensor in slot.tensors().values()),
-                steps=slot.step,
-                train_seconds=trained - started,
-                eval_seconds=ended - trained,
-                wall_seconds=ended - started,
-                tokens_per_second=tokens / (trained - started),
-                peak_memory_bytes=peak_memory_bytes(base.device),
-                device=str(base.device),
-                rows=len(slot.rows),
-                rows_cut=rows_cut,
-                eval_rows_cut=evaluation.rows_cut,
-                generated=evaluation.generated,
-            ),
-        )
+        yield Finished(spec.number, running.result(evaluation))
+    except Diverged as error:
+        yield Failed(spec.number, str(error), kind="diverged")
     except FrontuneError as error:
-        yield Failed(spec.number, str(error))
+        yield Failed(spec.number, str(error), kind="refused")
     except Exception as error:
-        yield Failed(spec.number, f"{type(error).__name__}: {error}", traceback.format_exc())
+        kind: FailureKind = "out_of_memory" if is_out_of_memory(error) else "error"
+        said = f"{type(error).__name__}: {error}"
+        yield Failed(spec.number, said, "" if kind == "out_of_memory" else traceback.format_exc(), kind)
     finally:
         if slot is not None:
             slot.close()
+
+
+@dataclass
+class _Running:
+    """A trial on its way: its slot, and what it has spent; seconds are of this attempt and those before."""
+
+    base: FrozenBase
+    data: TaskData
+    spec: TrialSpec
+    slot: Slot
+    rows_cut: int
+    spent: Spent
+    opening_seconds: float
+    tokens: int = 0
+
+    def steps(self) -> Iterator[TrialEvent]:
+        """Step to the end, one event a step and one a rung; the curve keeps an even choice of the losses."""
+        slot, spent, pack = self.slot, self.spent, Pack(self.base, [self.slot], self.data.pad_id)
+        every = math.ceil(slot.total_steps / CURVE_POINTS)
+        self.tokens = sum(slot.rows[i].tokens for batch in slot.plan[: slot.step] for i in batch)
+        spent.train_seconds += self.opening_seconds
+        while not slot.finished:
+            began = time.perf_counter()
+            self.tokens += sum(slot.rows[i].tokens for i in slot.plan[slot.step])
+            for error in pack.step().values():
+                raise error
+            spent.train_seconds += time.perf_counter() - began
+            if slot.step % every == 0 or slot.finished:
+                spent.curve.append((slot.step, slot.loss))
+            speed = self.tokens / spent.train_seconds
+            yield Progress(self.spec.number, slot.step, slot.total_steps, slot.loss, speed)
+            if slot.step in self.spec.rungs and not slot.finished:
+                evaluation = self.score() if self.spec.score_rungs else None
+                spent.peak_memory_bytes = self._peak()
+                save_state(slot, self.spec, spent)
+                yield Rung(self.spec.number, slot.step, self.result(evaluation) if evaluation else None)
+
+    def score(self) -> Evaluation:
+        """Score the slot as it is."""
+        began = time.perf_counter()
+        evaluation = evaluate(self.base, self.data, self.slot)
+        self.spent.eval_seconds += time.perf_counter() - began
+        return evaluation
+
+    def result(self, evaluation: Evaluation) -> TrialResult:
+        """What a trial that ends here has measured."""
+        slot, spent = self.slot, self.spent
+        return TrialResult(
+            score=evaluation.score,
+            metrics=evaluation.metrics,
+            curve=tuple(spent.curve),
+            trainable_params=slot.trainable_params,
+            stored_params=slot.trainable_params,
+            steps=slot.step,
+            train_seconds=spent.train_seconds,
+            eval_seconds=spent.eval_seconds,
+            wall_seconds=spent.train_seconds + spent.eval_seconds,
+            tokens_per_second=self.tokens / spent.train_seconds,
+            peak_memory_bytes=self._peak(),
+            device=str(self.base.device),
+            rows=len(slot.rows),
+            rows_cut=self.rows_cut,
+            eval_rows_cut=evaluation.rows_cut,
+            generated=evaluation.generated,
+        )
+
+    def _peak(self) -> int:
+        return max(self.spent.peak_memory_bytes, peak_memory_bytes(self.base.device))
 
 
 def open_slot(base: FrozenBase, data: TaskData, spec: TrialSpec) -> tuple[Slot, int]:
@@ -111,20 +173,6 @@ def _check_count(slot: Slot, base: FrozenBase) -> None:
             f"method {slot.method.name!r} has a defect: its closed form counts {wanted:,} trainable "
             f"parameters, but {found:,} are injected"
         )
-
-
-def _train(pack: Pack, slot: Slot, number: int, curve: list[tuple[int, float]]) -> Iterator[Progress]:
-    """Step to the end, one event a step; the curve keeps an even choice of the losses."""
-    every = math.ceil(slot.total_steps / CURVE_POINTS)
-    started, tokens = time.perf_counter(), 0
-    while not slot.finished:
-        tokens += sum(slot.rows[i].tokens for i in slot.plan[slot.step])
-        for error in pack.step().values():
-            raise error
-        if slot.step % every == 0 or slot.finished:
-            curve.append((slot.step, slot.loss))
-        seconds = time.perf_counter() - started
-        yield Progress(number, slot.step, slot.total_steps, slot.loss, tokens / seconds)
 
 
 def _describe(base: FrozenBase, spec: TrialSpec) -> dict[str, str]:

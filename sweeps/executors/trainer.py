@@ -1,0 +1,48 @@
+"""What a worker does with a trial: train it on the sweep's base, loaded when the first trial needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from sweeps.executors.base import Train
+from sweeps.trial import TrialEvent, TrialSpec
+
+if TYPE_CHECKING:
+    from methods.frozen import FrozenBase
+    from sweeps.data import TaskData
+
+
+@dataclass(frozen=True)
+class SweepTrainer:
+    """Plain values that travel to a worker; called there with a device, it returns what trains."""
+
+    base: str
+    dtype: str
+    trust_remote_code: bool
+    data: TaskData
+
+    def __call__(self, device: str) -> Train:
+        """Return the function that trains a trial on `device`."""
+        from sweeps.training.train import train_trial
+
+        @cache
+        def base() -> FrozenBase:
+            return load(self.base, self.dtype, device, self.trust_remote_code)
+
+        def train(trial: TrialSpec) -> Iterator[TrialEvent]:
+            yield from train_trial(base(), self.data, trial)
+
+        return train
+
+
+def load(base: str, dtype: str, device: str, trust_remote_code: bool) -> FrozenBase:
+    """Load a base; `dtype` is ``float32`` or ``bfloat16``."""
+    import torch
+
+    from methods.loading import load_base
+
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    return load_base(base, kinds[dtype], device, trust_remote_code)
