@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from methods.errors import unknown_name
@@ -30,9 +30,9 @@ from storage.records import (
     TrialOutcome,
     TrialRecord,
 )
-from storage.schema import WRITE, LedgerError, NoLedger, location, open_engine, sentence
+from storage.schema import WRITE, LedgerAway, LedgerError, NoLedger, location, open_engine, sentence
 
-__all__ = ["Ledger", "LedgerError", "NoLedger"]
+__all__ = ["Ledger", "LedgerAway", "LedgerError", "NoLedger"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Ledger:
 
     def add_sweep(self, sweep: SweepRecord) -> None:
         """Add a sweep; its name must be new."""
-        with self._session(write=True) as session:
+        with self.session(write=True) as session:
             if session.get(SweepRow, sweep.name) is not None:
                 raise LedgerError(
                     f"sweep {sweep.name!r} is in the ledger already; 'frontune run' goes on with it"
@@ -68,29 +68,29 @@ class Ledger:
 
     def sweep(self, name: str) -> SweepRecord | None:
         """Return the sweep of that name."""
-        with self._session() as session:
+        with self.session() as session:
             row = session.get(SweepRow, name)
             return None if row is None else record_of(SweepRecord, row)
 
     def sweeps(self) -> list[SweepRecord]:
         """Return every sweep, oldest first."""
-        with self._session() as session:
+        with self.session() as session:
             rows = session.scalars(select(SweepRow).order_by(SweepRow.created_at, SweepRow.name))
             return [record_of(SweepRecord, row) for row in rows]
 
     def set_sweep_spec(self, name: str, spec: Mapping[str, object]) -> None:
         """Remember the sweep file as it was read last; a later run may ask for more trials."""
-        with self._session(write=True) as session:
+        with self.session(write=True) as session:
             _sweep_row(session, name).spec = dict(spec)
 
     def set_sweep_run(self, name: str, mlflow_run_id: str) -> None:
         """Remember which MLflow run is the sweep's."""
-        with self._session(write=True) as session:
+        with self.session(write=True) as session:
             _sweep_row(session, name).mlflow_run_id = mlflow_run_id
 
     def add_provenance(self, sweep: str, provenance: Provenance) -> int:
         """Add where the numbers of one `frontune run` come from; return its identity in the ledger."""
-        with self._session(write=True) as session:
+        with self.session(write=True) as session:
             _sweep_row(session, sweep)
             row = ProvenanceRow(sweep=sweep, **row_values(provenance))
             session.add(row)
@@ -99,7 +99,7 @@ class Ledger:
 
     def provenance(self, sweep: str) -> list[Provenance]:
         """Return the sweep's provenance, one for each `run`, oldest first."""
-        with self._session() as session:
+        with self.session() as session:
             rows = session.scalars(
                 select(ProvenanceRow).where(ProvenanceRow.sweep == sweep).order_by(ProvenanceRow.id)
             )
@@ -107,7 +107,7 @@ class Ledger:
 
     def save_trial(self, trial: TrialRecord) -> None:
         """Insert the trial, or update the one with its sweep and number."""
-        with self._session(write=True) as session:
+        with self.session(write=True) as session:
             _save_trial(session, trial)
 
     def save_outcome(self, outcome: TrialOutcome) -> None:
@@ -123,7 +123,7 @@ class Ledger:
                     f"artifact {each.path!r} belongs to {each.sweep}/{each.number},"
                     f" not to the trial {trial.sweep}/{trial.number} it was saved with"
                 )
-        with self._session(write=True) as session:
+        with self.session(write=True) as session:
             row = _save_trial(session, trial)
             session.execute(delete(MeasurementRow).where(MeasurementRow.trial_id == row.id))
             session.execute(
@@ -137,15 +137,22 @@ class Ledger:
 
     def trial(self, sweep: str, number: int) -> TrialRecord | None:
         """Return the sweep's trial of that number."""
-        with self._session() as session:
+        with self.session() as session:
             row = _trial_row(session, sweep, number)
             return None if row is None else record_of(TrialRecord, row)
 
     def trials(self, sweep: str) -> list[TrialRecord]:
         """Return the sweep's trials by number."""
-        with self._session() as session:
+        with self.session() as session:
             rows = session.scalars(select(TrialRow).where(TrialRow.sweep == sweep).order_by(TrialRow.number))
             return [record_of(TrialRecord, row) for row in rows]
+
+    def set_mirrored(self, sweep: str, number: int) -> None:
+        """Remember that MLflow knows how the trial ended."""
+        with self.session(write=True) as session:
+            row = _trial_row(session, sweep, number)
+            if row is not None:
+                row.mirrored = True
 
     def find_complete(self, config_hash: str, seed: int) -> TrialRecord | None:
         """Return the earliest complete trial of any sweep that trained this point and seed itself."""
@@ -156,7 +163,7 @@ class Ledger:
             .order_by(TrialRow.created_at, TrialRow.id)
             .limit(1)
         )
-        with self._session() as session:
+        with self.session() as session:
             row = session.scalars(query).first()
             return None if row is None else record_of(TrialRecord, row)
 
@@ -168,12 +175,12 @@ class Ledger:
             .where(TrialRow.sweep == sweep, TrialRow.number == number)
             .order_by(MeasurementRow.id)
         )
-        with self._session() as session:
+        with self.session() as session:
             return [record_of(Measurement, row) for row in session.scalars(query)]
 
     def add_measurements(self, sweep: str, number: int, measurements: Sequence[Measurement]) -> None:
         """Add what was measured of a trial after its end, such as its score on the test split."""
-        with self._session(write=True) as session:
+        with self.session(write=True) as session:
             row = _trial_row(session, sweep, number)
             if row is None:
                 raise LedgerError(f"sweep {sweep!r} has no trial {number}")
@@ -184,12 +191,12 @@ class Ledger:
         query = select(ArtifactRow).where(ArtifactRow.sweep == sweep).order_by(ArtifactRow.id)
         if number is not None:
             query = query.where(ArtifactRow.number == number)
-        with self._session() as session:
+        with self.session() as session:
             return [record_of(Artifact, row) for row in session.scalars(query)]
 
     def add_refusal(self, refusal: Refusal) -> None:
         """Add a configuration that was not trained; once is enough, and the latest reason counts."""
-        with self._session(write=True) as session:
+        with self.session(write=True) as session:
             _sweep_row(session, refusal.sweep)
             values = row_values(refusal)
             reason = values.pop("reason")
@@ -202,15 +209,19 @@ class Ledger:
     def refusals(self, sweep: str) -> list[Refusal]:
         """Return the sweep's refusals, oldest first."""
         query = select(RefusalRow).where(RefusalRow.sweep == sweep).order_by(RefusalRow.id)
-        with self._session() as session:
+        with self.session() as session:
             return [record_of(Refusal, row) for row in session.scalars(query)]
 
     @contextmanager
-    def _session(self, *, write: bool = False) -> Iterator[Session]:
+    def session(self, *, write: bool = False) -> Iterator[Session]:
+        """One transaction, for what else is remembered (`storage.lease`, `storage.rungs`)."""
         engine = self.engine.execution_options(**{WRITE: write})
         try:
             with Session(engine) as session, session.begin():
                 yield session
+        except OperationalError as error:
+            said = sentence(error)
+            raise LedgerAway(f"the ledger {location(self.engine)} cannot be used now: {said}") from error
         except (SQLAlchemyError, OverflowError, UnicodeError) as error:
             # SQLite's driver raises the last two, for what no column can hold, past SQLAlchemy.
             raise LedgerError(f"the ledger {location(self.engine)} refused: {sentence(error)}") from error

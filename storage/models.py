@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -131,6 +132,8 @@ class TrialRow(Base):
     git_commit: Mapped[str | None]
     reason: Mapped[str | None]
     reused_from: Mapped[str | None]
+    train_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    mirrored: Mapped[bool] = mapped_column(server_default=true())
 
 
 class MeasurementRow(Base):
@@ -143,6 +146,27 @@ class MeasurementRow(Base):
     split: Mapped[str]
     step: Mapped[int]
     value: Mapped[float] = mapped_column(NanFloat, nullable=True)
+
+
+class RungRow(Base):
+    __tablename__ = "frontune_rungs"
+    __table_args__ = (UniqueConstraint("trial_id", "rung"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("frontune_trials.id"))
+    rung: Mapped[int]
+    step: Mapped[int]
+    score: Mapped[float]
+
+
+class LeaseRow(Base):
+    __tablename__ = "frontune_leases"
+
+    sweep: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    process: Mapped[str]
+    since: Mapped[datetime]
+    renewed_at: Mapped[datetime]
 
 
 class ArtifactRow(Base):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-TrialState = Literal["running", "complete", "interrupted", "failed", "pruned"]
+TrialState = Literal["running", "complete", "interrupted", "failed", "pruned", "infeasible"]
+"""`pruned`: stopped at a rung, where its score is from; `infeasible`: memory does not suffice for it."""
 Value = int | float | str | bool | None
 
 
@@ -44,7 +45,8 @@ class TrialRecord:
 
     `title` and `label` are the method and its hyperparameters as the paper prints them
     (``LoRA``, ``r_q = r_v = 2``). `reason` says why a trial failed; `reused_from` is ``SWEEP/NUMBER``
-    of the trial whose result was taken over instead of training again.
+    of the trial whose result was taken over instead of training again. `train_tokens` are the real tokens of
+    all its steps. `mirrored`: MLflow knows how it ended.
     """
 
     sweep: str
@@ -80,6 +82,8 @@ class TrialRecord:
     git_commit: str | None = None
     reason: str | None = None
     reused_from: str | None = None
+    train_tokens: int | None = None
+    mirrored: bool = False
 
     @property
     def trainable_pct(self) -> float:
@@ -95,6 +99,16 @@ class Measurement:
     split: str
     step: int
     value: float
+
+
+@dataclass(frozen=True)
+class RungScore:
+    """What a trial scored at a rung: rung 0 is a sweep's first; rungs are kept in the order they came."""
+
+    number: int
+    rung: int
+    step: int
+    score: float
 
 
 @dataclass(frozen=True)

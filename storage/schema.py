@@ -22,6 +22,10 @@ class LedgerError(FrontuneError):
     """The ledger cannot do what was asked of it; one sentence says why."""
 
 
+class LedgerAway(LedgerError):
+    """The database cannot be used now, though it may later: it is locked, full, or not to be reached."""
+
+
 class NoLedger(LedgerError):
     """The database holds no ledger yet."""
 

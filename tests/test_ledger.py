@@ -24,10 +24,12 @@ from storage.records import (
     Measurement,
     Provenance,
     Refusal,
+    RungScore,
     SweepRecord,
     TrialOutcome,
     TrialRecord,
 )
+from storage.rungs import add_rung, rung_scores
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 SWEEP = SweepRecord("démo", "gpt2", "mnli", "accuracy", {"budget": {"trials": 3}, "note": "naïve ≥ 名"}, NOON)
@@ -267,6 +269,36 @@ def test_the_listed_revisions_are_the_scripts_in_order() -> None:
     found = [script.revision for script in scripts.walk_revisions()]
     assert tuple(reversed(found)) == REVISIONS
     assert scripts.get_current_head() == HEAD
+
+
+def test_a_ledger_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    file.write_bytes((Path(__file__).parent / "golden" / "ledger-0001.db").read_bytes())
+    with closing(Ledger.open(f"sqlite:///{file}")) as ledger:
+        trials = ledger.trials("old")
+        assert [(t.state, t.score, t.mlflow_run_id) for t in trials] == [
+            ("complete", 0.5, "run-0"),
+            ("failed", None, "run-1"),
+            ("interrupted", None, "run-2"),
+        ]
+        assert all(t.mirrored and t.train_tokens is None for t in trials)
+        assert ledger.measurements("old", 0) == [Measurement("loss", "train", 1, 2.0)]
+        add_rung(ledger, "old", RungScore(0, 0, 3, 0.25))
+        assert len(rung_scores(ledger, "old")) == 1
+
+
+def test_rungs_come_back_in_the_order_in_which_they_were_reached(ledger: Ledger) -> None:
+    for number in (0, 1):
+        ledger.save_trial(replace(TRIAL, number=number))
+    reached = [RungScore(1, 0, 3, 0.5), RungScore(0, 0, 4, 0.25), RungScore(1, 1, 9, 0.75)]
+    for each in reached:
+        add_rung(ledger, "démo", each)
+    add_rung(ledger, "démo", RungScore(1, 0, 3, 0.125))
+    ledger.save_outcome(TrialOutcome(TRIAL))
+    assert rung_scores(ledger, "démo") == reached
+    assert rung_scores(ledger, "another") == []
+    with pytest.raises(LedgerError, match="has no trial 9"):
+        add_rung(ledger, "démo", RungScore(9, 0, 3, 0.5))
 
 
 def test_two_first_opens_at_once_make_one_ledger(tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""One driver a sweep: a lease in the ledger, renewed while it runs and taken over once it is stale."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from methods.errors import FrontuneError
+from storage.ledger import Ledger, LedgerError
+from storage.models import LeaseRow
+
+RENEWED_EVERY_S = 10
+STALE_AFTER_S = 60
+
+
+class SweepTaken(LedgerError):
+    """Another process drives this sweep."""
+
+
+@dataclass
+class Lease:
+    """The right to drive a sweep; `check` says whether it is still held."""
+
+    sweep: str
+    holder: tuple[str, str]
+    taken_by: str = ""
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Raise SweepTaken if another process has taken the sweep over since, as it may from a machine that
+        slept."""
+        if self.taken_by:
+            raise SweepTaken(f"sweep {self.sweep!r} has been taken over by {self.taken_by}")
+
+
+@contextmanager
+def leased(ledger: Ledger, sweep: str) -> Iterator[Lease]:
+    """Hold the sweep's lease; raises SweepTaken, saying who holds it and since when, if another does."""
+    lease = Lease(sweep, (socket.gethostname(), _identity(os.getpid())))
+    _take(ledger, lease)
+    renewing = threading.Thread(target=_renew, args=(ledger, lease), daemon=True)
+    renewing.start()
+    try:
+        yield lease
+    finally:
+        lease.ended.set()
+        renewing.join(RENEWED_EVERY_S)
+        # A ledger that is away keeps the lease: it goes stale by itself.
+        with suppress(LedgerError):
+            _give_back(ledger, lease)
+
+
+def holder(ledger: Ledger, sweep: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str | None:
+    """Who drives the sweep at present, in words; None where nobody does, a stale lease aside."""
+    with ledger.session() as session:
+        row = session.get(LeaseRow, sweep)
+        return None if row is None or _is_stale(row, now()) else _described(row, now())
+
+
+def _take(ledger: Ledger, lease: Lease) -> None:
+    now = datetime.now(UTC)
+    host, process = lease.holder
+    with ledger.session(write=True) as session:
+        row = session.get(LeaseRow, lease.sweep, with_for_update=True)
+        if row is not None and not _is_stale(row, now):
+            raise SweepTaken(f"sweep {lease.sweep!r} is being run already, by {_described(row, now)}")
+        if row is not None:
+            session.delete(row)
+            session.flush()
+        session.add(LeaseRow(sweep=lease.sweep, host=host, process=process, since=now, renewed_at=now))
+
+
+def _renew(ledger: Ledger, lease: Lease) -> None:
+    while not lease.ended.wait(RENEWED_EVERY_S):
+        try:
+            with ledger.session(write=True) as session:
+                row = session.get(LeaseRow, lease.sweep, with_for_update=True)
+                if row is None or (row.host, row.process) != lease.holder:
+                    lease.taken_by = "nobody, by hand" if row is None else _described(row, datetime.now(UTC))
+                    return
+                row.renewed_at = datetime.now(UTC)
+        except FrontuneError:
+            # Away for a while; if for long, another driver may take over, which the next renewal sees.
+            continue
+
+
+def _give_back(ledger: Ledger, lease: Lease) -> None:
+    with ledger.session(write=True) as session:
+        row = session.get(LeaseRow, lease.sweep)
+        if row is not None and (row.host, row.process) == lease.holder:
+            session.delete(row)
+
+
+def _is_stale(row: LeaseRow, now: datetime) -> bool:
+    """Not renewed for long, or, on this machine, held by a process that is gone."""
+    if row.host == socket.gethostname():
+        number = int(row.process.partition("@")[0])
+        if _identity(number) != row.process:
+            return True
+    return (now - row.renewed_at).total_seconds() > STALE_AFTER_S
+
+
+def _described(row: LeaseRow, now: datetime) -> str:
+    seconds = max(0, round((now - row.renewed_at).total_seconds()))
+    return (
+        f"process {row.process.partition('@')[0]} on {row.host} since {row.since:%Y-%m-%d %H:%M:%S} UTC "
+        f"(last sign of life {seconds} s ago)"
+    )
+
+
+def _identity(process: int) -> str:
+    """A process's number with its time of birth, so that another one of the same number is told apart;
+    ``NUMBER@gone`` where there is none, ``NUMBER@`` where the system does not tell."""
+    try:
+        # proc(5): field 22, after the name, which may hold anything but is closed by the last bracket.
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        # A zombie has ended, though its parent has not looked yet.
+        return f"{process}@{'gone' if fields[0] == 'Z' else fields[19]}"
+    except (OSError, IndexError):
+        pass
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return f"{process}@gone"
+    except OSError:
+        pass
+    return f"{process}@"
