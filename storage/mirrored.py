@@ -11,6 +11,7 @@ from storage.records import Measurement, TrialRecord, TrialState
 STATUS: Mapping[TrialState, str] = {
     "complete": "FINISHED",
     "pruned": "FINISHED",
+    "infeasible": "FAILED",
     "failed": "FAILED",
     "interrupted": "KILLED",
 }

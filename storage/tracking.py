@@ -45,6 +45,10 @@ class TrackingError(FrontuneError):
     """MLflow cannot do what was asked of it; one sentence says why."""
 
 
+class TrackingAway(TrackingError):
+    """MLflow did not do what it was asked for now, as when its server is away; it may do so later."""
+
+
 class Tracker:
     """Mirrors sweeps into the MLflow store at `tracking_uri`; files go under `artifact_root`.
 
@@ -55,6 +59,9 @@ class Tracker:
     def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
         # Before the first import of mlflow, which reads it.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # By default it asks a server that is away for many minutes, while no trial could be dealt.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         _prepare_store(tracking_uri)
         self._artifact_root = None if re.match(r"https?:|databricks", tracking_uri) else artifact_root
         with _border("open its store"):
@@ -230,7 +237,7 @@ def _border(doing: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise TrackingError(f"MLflow could not {doing}: {str(error.message).splitlines()[0]}") from error
+        raise TrackingAway(f"MLflow could not {doing}: {str(error.message).splitlines()[0]}") from error
 
 
 def _status(state: TrialState) -> str:

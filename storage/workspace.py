@@ -33,6 +33,14 @@ class Workspace:
                 raise FrontuneError(f"cannot make the workspace {root}: {error.strerror}") from error
         return cls(root)
 
+    def make_folders(self, sweep: str) -> None:
+        """Make the folders that a sweep's trials write to, for a mistake there should not cost a trial."""
+        for folder in (self.sweep_adapters(sweep), self.checkpoint_file(sweep, 0).parent):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise FrontuneError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+
     @property
     def database_url(self) -> str:
         """Where the ledger and Optuna's studies are."""
@@ -67,6 +75,10 @@ class Workspace:
     def predictions_file(self, sweep: str, number: int) -> Path:
         """Return where the texts that a trial generated belong, one a line."""
         return self.root / "predictions" / folder_name(sweep) / f"trial-{number:04d}.txt"
+
+    def checkpoint_file(self, sweep: str, number: int) -> Path:
+        """Return where the state of a trial that has not ended belongs."""
+        return self.root / "checkpoints" / folder_name(sweep) / f"trial-{number:04d}.safetensors"
 
     def sweep_adapters(self, sweep: str) -> Path:
         """Return where a sweep's trained weights are kept."""

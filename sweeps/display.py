@@ -1,4 +1,4 @@
-"""Progress: two bars on a terminal (the sweep, the running trial), a line for each trial elsewhere."""
+"""Progress: bars on a terminal (the sweep, each running trial), a line for each trial elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Display:
                 transient=True,
             )
             self._sweep = self._bars.add_task(f"sweep {name}", total=total, note="")
-        self._trial: TaskID | None = None
+        self._bar_of: dict[int, TaskID] = {}
         self._ended = 0
         self._best: float | None = None
 
@@ -61,26 +61,26 @@ class Display:
         """A trial begins to train."""
         if self._bars:
             text = f"trial {trial.number} {trial.title} {trial.label}"
-            self._trial = self._bars.add_task(text, total=None, note="")
+            self._bar_of[trial.number] = self._bars.add_task(text, total=None, note="")
 
     def stepped(self, event: Step) -> None:
         """A trial finished a step."""
-        if self._bars and self._trial is not None:
+        if self._bars and event.number in self._bar_of:
             note = f"loss {event.loss:.3f}  {event.tokens_per_second:,.0f} tokens/s"
-            self._bars.update(self._trial, completed=event.step, total=event.steps, note=note)
+            bar = self._bar_of[event.number]
+            self._bars.update(bar, completed=event.step, total=event.steps, note=note)
 
-    def scoring(self) -> None:
+    def scoring(self, number: int) -> None:
         """A trial is done with its steps and being scored."""
-        if self._bars and self._trial is not None:
-            self._bars.update(self._trial, note="scoring")
+        if self._bars and number in self._bar_of:
+            self._bars.update(self._bar_of[number], note="scoring")
 
     def ended(self, trial: TrialRecord) -> None:
         """A trial has a result, or a reason why it has none."""
         self._ended += 1
         if self._bars:
-            if self._trial is not None:
-                self._bars.remove_task(self._trial)
-                self._trial = None
+            if (bar := self._bar_of.pop(trial.number, None)) is not None:
+                self._bars.remove_task(bar)
             self._best = max(filter(None, (self._best, trial.score)), default=None)
             best = f"best {trial.metric} {print_score(self._best, None, trial.metric)}" if self._best else ""
             self._bars.update(self._sweep, completed=self._ended, note=best)

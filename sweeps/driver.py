@@ -1,81 +1,96 @@
-"""The driver of a sweep: it deals points to the executor and alone writes studies, ledger and MLflow."""
+"""The driver of a sweep: it deals points to the executor, and alone keeps the books."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from dashboards.files import write_lines
-from dashboards.pareto import pareto_front
-from storage.ledger import Ledger
-from storage.records import Provenance, Refusal, SweepRecord, TrialOutcome, TrialRecord
-from storage.tracking import Tracker
-from storage.workspace import Workspace
+from storage.lease import Lease
+from storage.records import Provenance, RungScore, TrialOutcome, TrialRecord
+from storage.rungs import rung_scores
+from sweeps.books import ENDED, Books, Ending
+from sweeps.budget import Budget
 from sweeps.dealer import Deal, Dealer, widening
 from sweeps.display import Display, refusal_line
 from sweeps.executors.base import Executor
+from sweeps.failures import Again, after_failure
 from sweeps.interrupts import held_back
-from sweeps.judge import judge
+from sweeps.judge import Judged, judge
+from sweeps.patience import patiently
 from sweeps.plan import Plan
-from sweeps.results import write_results
+from sweeps.pruning import Rungs
 from sweeps.study import mean_score, open_studies
-from sweeps.trial import Failed, Finished, Progress, Scoring, TrialEvent, TrialResult
-from sweeps.trial_records import PlannedTrial, finished, plan_trials, reused
-
-Ending = Literal["complete", "interrupted", "failed"]
-NOTE = (
-    "Sweep of {methods} on **{task}** with base **{base}**. Each child run is one trial: sort by the metric "
-    "`score` (higher is better) or `trainable_params`; the tag `pareto` marks the front, whose table, plot "
-    "and CSV are artifacts of the parent run."
-)
-
+from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
+from sweeps.trial_records import PlannedTrial, continued, finished, plan_trials, reused
 
 SHOWN_REFUSALS = 3
 """Of one method, among what is drawn; the others are listed by `frontune status`."""
-ENDED = ("complete", "failed")
-"""What is not trained again; a trial that was interrupted, or that a killed process left running, is."""
+
+
+class Stopped(Exception):
+    """The sweep ends here, cleanly: a budget is spent, or it is broken."""
+
+    def __init__(self, ending: Ending, why: str) -> None:
+        super().__init__(why)
+        self.ending = ending
 
 
 @dataclass
 class Driver:
-    """One run of a sweep. `run` deals, submits and records until nothing is left or it is interrupted."""
+    """One run of a sweep. `run` deals, submits and records until nothing is left or it must end."""
 
     plan: Plan
-    workspace: Workspace
-    ledger: Ledger
-    tracker: Tracker
+    books: Books
+    lease: Lease
     executor: Executor
     display: Display
     provenance: Provenance
-    _parent: str = ""
+    budget: Budget
     _running: dict[int, PlannedTrial] = field(default_factory=dict)
     _deals: dict[int, Deal] = field(default_factory=dict)
     _backlog: list[PlannedTrial] = field(default_factory=list)
+    _attempts: Counter[int] = field(default_factory=Counter)
+    _n_failed: int = 0
     _refused: Counter[str] = field(default_factory=Counter)
     _said_missing: set[str] = field(default_factory=set)
 
     def run(self) -> tuple[Ending, list[Path]]:
         """Return how the sweep ended, and the files that it wrote."""
         ending: Ending = "failed"
+        opened = False
         try:
             with held_back():
-                self._parent = self._open_sweep()
-            spaces = {method: self.plan.spaces.get(method) for method in self.plan.methods}
-            studies = open_studies(self.workspace.database_url, self.plan.spec, spaces)
-            self._dealer = Dealer(self.plan, studies, self.display.say)
-            self._unfinished = self._dealer.waiting()
+                self._open()
+                opened = True
             self._run_to_the_end()
             ending = "complete"
         except KeyboardInterrupt:
             ending = "interrupted"
+        except Stopped as stop:
+            ending = stop.ending
+            self.display.say(str(stop))
         finally:
             with held_back():
-                files = self._close(ending) if self._parent else []
+                self.executor.close()
+                files = self._close(ending) if opened else []
         return ending, files
+
+    def _open(self) -> None:
+        spec, books = self.plan.spec, self.books
+        self.books.open(self.provenance)
+        self.display.went_on(sum(t.state in ENDED for t in books.trials.values()))
+        self._rungs = Rungs(spec.pruning.reduction) if spec.pruning else None
+        if self._rungs:
+            params = {n: t.trainable_params for n, t in books.trials.items()}
+            self._rungs.restore(rung_scores(books.ledger, spec.name), params)
+        spaces = {method: self.plan.spaces.get(method) for method in self.plan.methods}
+        studies = open_studies(books.workspace.database_url, spec, spaces)
+        self._dealer = Dealer(self.plan, studies, self.display.say)
+        self._unfinished = self._dealer.waiting()
 
     def _run_to_the_end(self) -> None:
         self._fill()
@@ -84,27 +99,45 @@ class Driver:
                 self._handle(event)
                 self._fill()
             self._fill()
+            self.books.send_missed()
 
     def _fill(self) -> None:
         """Give the executor all it takes now; a result that is already known is not trained again."""
+        self.lease.check()
+        if why := self.budget.out_of_time():
+            raise Stopped("stopped", why)
         while self.executor.capacity and (planned := self._next_trial()):
-            record = planned.record
-            self._running[record.number] = planned
-            source = self.ledger.find_complete(record.config_hash, record.seed)
-            self.ledger.save_trial(record)
-            record = self._with_run(record)
-            self.ledger.save_trial(record)
-            self._running[record.number] = replace(planned, record=record)
+            number = planned.record.number
+            if number in self._running:
+                self.executor.submit(planned.spec)
+                continue
+            source = self.books.ledger.find_complete(planned.record.config_hash, planned.record.seed)
+            if source is None and not self._affordable(planned):
+                return
+            self._running[number] = planned
+            record = self.books.begin(planned.record)
+            self._running[number] = planned = replace(planned, record=record)
             if source is not None:
-                measured = self.ledger.measurements(source.sweep, source.number)
-                kept = self.ledger.artifacts(source.sweep, source.number)
+                measured = self.books.ledger.measurements(source.sweep, source.number)
+                kept = self.books.ledger.artifacts(source.sweep, source.number)
                 self._end(reused(record, source, measured, kept))
                 continue
             self.display.started(record)
             self.executor.submit(planned.spec)
 
+    def _affordable(self, planned: PlannedTrial) -> bool:
+        """Whether its tokens may still be trained; raises Stopped where they may not and nothing runs."""
+        running = {number: trial.tokens for number, trial in self._running.items()}
+        why = self.budget.cannot_train(planned.tokens, self.books.trials.values(), running)
+        if not why:
+            return True
+        self._backlog.insert(0, planned)
+        if not running:
+            raise Stopped("stopped", why)
+        return False
+
     def _next_trial(self) -> PlannedTrial | None:
-        """The next replicate of the point at hand, or the first one of a new point."""
+        """A trial that is tried again, the next replicate of the point at hand, or the first of a new one."""
         while not self._backlog:
             deal = self._unfinished.pop(0) if self._unfinished else self._deal_within_budget()
             if deal is None:
@@ -114,162 +147,142 @@ class Driver:
 
     def _replicates(self, deal: Deal) -> list[PlannedTrial]:
         """The trials of a point that have not ended; of a point from an interrupted run some may have."""
-        known = self.ledger.trials(self.plan.spec.name)
-        mine = {t.number: t for t in known if t.study == deal.study.name and t.point == deal.number}
-        first = min(mine, default=max((t.number for t in known), default=-1) + 1)
-        planned = plan_trials(deal, self.plan, self.workspace, first, self.provenance.git_commit)
+        books = self.books
+        mine = {n: books.trials[n] for n in books.of_point.get((deal.study.name, deal.number), ())}
+        first = min(mine, default=books.next_number)
+        planned = plan_trials(deal, self.plan, books.workspace, first, self.provenance.git_commit)
         self._deals |= {trial.spec.number: deal for trial in planned}
-        ended = [trial for trial in mine.values() if trial.state in ENDED]
-        for trial in ended:
-            self._mirror(trial)
+        ended = {number for number, trial in mine.items() if trial.state in ENDED}
         self._tell(deal)
-        return [
-            _continued(p, mine.get(p.spec.number))
-            for p in planned
-            if p.spec.number not in {trial.number for trial in ended}
-        ]
+        return [continued(p, mine.get(p.spec.number)) for p in planned if p.spec.number not in ended]
 
     def _deal_within_budget(self) -> Deal | None:
-        spec, known = self.plan.spec, self.ledger.trials(self.plan.spec.name)
-        if spec.trials is not None and len(known) + len(spec.seeds) > spec.trials:
+        spec, trials = self.plan.spec, self.books.trials
+        if self.budget.cannot_deal(len(trials)):
             return None
-        deal = self._dealer.next(widening(known) if spec.balance == "adaptive" else {})
-        listed = self.ledger.refusals(spec.name)
+        weights = widening(list(trials.values())) if spec.balance == "adaptive" else {}
+        deal = self._patiently_deal(weights)
         for refusal in self._dealer.take_refusals():
-            if refusal not in listed:
-                self.ledger.add_refusal(refusal)
-                self._say_refusal(refusal)
+            if self.books.refuse(refusal):
+                self._say_refusal(refusal.method, refusal_line(refusal))
         return deal
 
-    def _say_refusal(self, refusal: Refusal) -> None:
+    def _patiently_deal(self, weights: dict[str, float]) -> Deal | None:
+        return patiently(lambda: self._dealer.next(weights), self.display.say)
+
+    def _say_refusal(self, method: str, line: str) -> None:
         """A space of which much is refused should not fill the screen."""
-        self._refused[refusal.method] += 1
-        n = self._refused[refusal.method]
-        if n <= SHOWN_REFUSALS:
-            self.display.say(refusal_line(refusal))
-        elif n == SHOWN_REFUSALS + 1:
-            self.display.say(f"refused: more of {refusal.method}; `frontune status` lists them all")
+        self._refused[method] += 1
+        if self._refused[method] <= SHOWN_REFUSALS:
+            self.display.say(line)
+        elif self._refused[method] == SHOWN_REFUSALS + 1:
+            self.display.say(f"refused: more of {method}; `frontune status` lists them all")
 
     def _handle(self, event: TrialEvent) -> None:
         planned = self._running[event.number]
         if isinstance(event, Progress):
             self.display.stepped(event)
         elif isinstance(event, Scoring):
-            self.display.scoring()
+            self.display.scoring(event.number)
+        elif isinstance(event, Rung):
+            self._at_rung(planned, event)
         elif isinstance(event, Finished):
             self._end(self._finished(planned, event.result))
         elif isinstance(event, Failed):
-            reason = f"{event.reason}\n{event.traceback}".strip()
-            self._end(TrialOutcome(replace(planned.record, state="failed", reason=reason)))
+            self._failed(planned, event)
+
+    def _at_rung(self, planned: PlannedTrial, event: Rung) -> None:
+        """Let the trial go on, or stop it where it is in the worse part of its rung."""
+        if self._rungs is None or event.result is None:
+            return
+        judged = self._judged(event.result)
+        score = judged.result.score
+        if score is None:
+            return
+        rung = planned.spec.rungs.index(event.step)
+        found = RungScore(event.number, rung, event.step, score)
+        self.books.rung(found)
+        if not self._rungs.reach(found, planned.record.trainable_params):
+            self.executor.cancel(event.number)
+            self._end(finished(planned.record, judged.result, {}, state="pruned"))
 
     def _finished(self, planned: PlannedTrial, result: TrialResult) -> TrialOutcome:
         """Have the task judge what was generated, and keep that beside the weights."""
-        plan, root = self.plan, self.workspace.root
-        judged = judge(result, plan.examples.task, plan.examples.validation, plan.tokenizer)
+        plan, workspace = self.plan, self.books.workspace
+        judged = self._judged(result)
         if judged.result.score is None:
             why = judged.scores.missing.get(plan.data.metric, "the task gave none")
             reason = f"its score, {plan.data.metric}, is missing: {why}"
             return TrialOutcome(replace(planned.record, state="failed", reason=reason))
         kept = {"adapter": Path(planned.spec.adapter_file)}
         if judged.texts:
-            kept["predictions"] = self.workspace.predictions_file(plan.spec.name, planned.spec.number)
+            kept["predictions"] = workspace.predictions_file(plan.spec.name, planned.spec.number)
             write_lines(kept["predictions"], judged.texts)
+        files = {kind: str(path.relative_to(workspace.root)) for kind, path in kept.items()}
+        return finished(planned.record, judged.result, files)
+
+    def _judged(self, result: TrialResult) -> Judged:
+        judged = judge(result, self.plan.examples.task, self.plan.examples.validation, self.plan.tokenizer)
         for metric, reason in judged.scores.missing.items():
             if metric not in self._said_missing:
                 self._said_missing.add(metric)
                 self.display.say(f"{metric} is missing: {reason}")
-        files = {kind: str(path.relative_to(root)) for kind, path in kept.items()}
-        return finished(planned.record, judged.result, files)
+        return judged
+
+    def _failed(self, planned: PlannedTrial, event: Failed) -> None:
+        number = event.number
+        self._attempts[number] += 1
+        after = after_failure(planned, event, self._attempts[number], self.plan.spec.max_retries)
+        if isinstance(after, Again):
+            self.display.say(after.why)
+            self._running[number] = after.planned
+            self._backlog.insert(0, after.planned)
+            return
+        self._end(after)
+        self._n_failed += event.kind in ("error", "lost")
+        limit = self.plan.spec.max_failures
+        if limit is not None and self._n_failed >= limit:
+            raise Stopped(
+                "failed", f"{self._n_failed} trials failed, max_failures is {limit}: {event.reason}"
+            )
 
     def _end(self, outcome: TrialOutcome) -> None:
-        """A trial's end, everywhere: ledger first, then MLflow, then its study once all replicates ended."""
-        trial = outcome.trial if outcome.trial.mlflow_run_id else self._with_run(outcome.trial)
-        self.ledger.save_outcome(replace(outcome, trial=trial))
-        self._mirror(trial)
+        """A trial's end, everywhere: ledger, MLflow, then its study once all replicates ended."""
+        trial = self.books.end(outcome)
         self._running.pop(trial.number)
         self.display.ended(trial)
         if trial.state in ENDED:
+            with suppress(OSError):
+                self.books.workspace.checkpoint_file(trial.sweep, trial.number).unlink(missing_ok=True)
             self._tell(self._deals[trial.number])
 
-    def _with_run(self, trial: TrialRecord) -> TrialRecord:
-        """The trial with its MLflow run, running."""
-        return replace(trial, mlflow_run_id=self.tracker.start_trial(self._parent, trial))
-
-    def _mirror(self, trial: TrialRecord) -> None:
-        """Tell MLflow what the ledger knows of a trial's end; a second time changes nothing."""
-        kept = [self.workspace.root / a.path for a in self.ledger.artifacts(trial.sweep, trial.number)]
-        self.tracker.finish_trial(
-            str(trial.mlflow_run_id),
-            trial,
-            self.ledger.measurements(trial.sweep, trial.number),
-            [file for file in kept if file.is_file()],
-        )
-
     def _tell(self, deal: Deal) -> None:
-        """Tell the study a point's mean score, once all of its replicates have ended."""
-        trials = [
-            t
-            for t in self.ledger.trials(self.plan.spec.name)
-            if t.study == deal.study.name and t.point == deal.number and t.state in ENDED
-        ]
-        if len(trials) == len(self.plan.spec.seeds):
-            deal.study.tell(deal.number, mean_score([t.score for t in trials]), trials[0].trainable_params)
-
-    def _open_sweep(self) -> str:
-        spec = self.plan.spec
-        known, content = self.ledger.sweep(spec.name), spec.model_dump(mode="json")
-        if known is None:
-            self.ledger.add_sweep(
-                SweepRecord(
-                    spec.name, spec.base, spec.task.name, self.plan.data.metric, content, datetime.now(UTC)
-                )
-            )
-        else:
-            self.ledger.set_sweep_spec(spec.name, content)
-        self.ledger.add_provenance(spec.name, self.provenance)
-        for refusal in self.plan.refusals:
-            self.ledger.add_refusal(refusal)
-        self.display.went_on(sum(t.state in ENDED for t in self.ledger.trials(spec.name)))
-        note = NOTE.format(methods=", ".join(self.plan.methods), task=spec.task.name, base=spec.base)
-        tags = {
-            "task": spec.task.name,
-            "base": spec.base,
-            "sweep_file": json.dumps(content),
-        }
-        parent = self.tracker.start_sweep(spec.name, note, tags, known.mlflow_run_id if known else None)
-        self.ledger.set_sweep_run(spec.name, parent)
-        return parent
+        """Tell the study how a point fared, once all of its replicates have ended."""
+        books, n_seeds = self.books, len(self.plan.spec.seeds)
+        numbers = sorted(books.of_point.get((deal.study.name, deal.number), ()))[:n_seeds]
+        trials = [books.trials[n] for n in numbers if books.trials[n].state in ENDED]
+        if len(trials) == n_seeds:
+            patiently(lambda: _tell_study(deal, trials), self.display.say)
 
     def _close(self, ending: Ending) -> list[Path]:
         """Close what is open and write the results, also after an interruption."""
-        for number, planned in list(self._running.items()):
-            known = self.ledger.trial(self.plan.spec.name, number)
-            if known is not None and known.state in ENDED:
-                self._mirror(known)
-                continue
-            reason = "interrupted" if ending == "interrupted" else "the sweep failed while it ran"
-            self._end(TrialOutcome(replace(planned.record, state="interrupted", reason=reason)))
-        trials = self.ledger.trials(self.plan.spec.name)
-        front = pareto_front(trials)
-        on_front = {t.number for t in front}
-        files = (
-            write_results(self.workspace.reports / self.plan.spec.name, self.plan.spec.name, trials)
-            if front
-            else []
+        reason = {"interrupted": "interrupted", "stopped": "a budget was spent"}.get(
+            ending, "the sweep failed while it ran"
         )
-        self.tracker.finish_sweep(
-            self._parent,
-            ending,
-            {str(t.mlflow_run_id): t.number in on_front for t in trials if t.mlflow_run_id},
-            files,
-            {"trials": float(len(trials)), "front_size": float(len(front))},
-        )
-        return files
+        for planned in list(self._running.values()):
+            known = self.books.trials.get(planned.record.number)
+            if known is None or known.state not in ENDED:
+                self._end(TrialOutcome(replace(planned.record, state="interrupted", reason=reason)))
+        return self.books.close(ending)
 
 
-def _continued(planned: PlannedTrial, known: TrialRecord | None) -> PlannedTrial:
-    """An interrupted trial keeps its MLflow run and its time of birth."""
-    if known is None:
-        return planned
-    record = replace(planned.record, mlflow_run_id=known.mlflow_run_id, created_at=known.created_at)
-    return replace(planned, record=record)
+def _tell_study(deal: Deal, trials: Sequence[TrialRecord]) -> None:
+    """A point with a replicate that was pruned, or that memory does not suffice for, is so as a whole."""
+    states = {trial.state for trial in trials}
+    score, params = mean_score([trial.score for trial in trials]), trials[0].trainable_params
+    if "infeasible" in states:
+        deal.study.tell_infeasible(deal.number)
+    elif "pruned" in states:
+        deal.study.tell_pruned(deal.number, score, params)
+    else:
+        deal.study.tell(deal.number, score, params)

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from storage.lease import leased
 from storage.ledger import Ledger, NoLedger
-from storage.one_driver import only_driver
 from storage.workspace import Workspace
+from sweeps.books import Books, Ending
+from sweeps.budget import Budget
 from sweeps.display import Display, refusal_line
-from sweeps.driver import Driver, Ending
+from sweeps.driver import Driver
 from sweeps.executors.base import Train
 from sweeps.executors.inline import InlineExecutor
 from sweeps.executors.trainer import SweepTrainer, load
 from sweeps.interrupts import held_back
+from sweeps.mirror import Mirror
 from sweeps.plan import Plan, make_plan
 from sweeps.provenance import collect_provenance
 from sweeps.same_sweep import refuse_other_content, refuse_other_sweep
@@ -56,25 +59,32 @@ def run_sweep(plan: Plan, console: Console) -> SweepRun:
     announce(plan, console)
     spec = plan.spec
     workspace = Workspace.open(spec.workspace, create=True)
+    workspace.make_folders(spec.name)
     ledger = Ledger.open(workspace.database_url)
 
     from methods.loading import default_device
     from storage.tracking import Tracker
 
     device = default_device()
-    # MLflow does not recover from an interruption while it makes its tables.
-    with held_back():
-        tracker = Tracker(workspace.tracking_uri, workspace.artifact_root)
-    driving = only_driver(workspace.sweep_adapters(spec.name), spec.name)
-    with driving, closing(ledger), Display(console, spec.name, plan.total_trials) as display:
+
+    def connect() -> Tracker:
+        # MLflow does not recover from an interruption while it makes its tables.
+        with held_back():
+            return Tracker(workspace.tracking_uri, workspace.artifact_root)
+
+    with (
+        closing(ledger),
+        leased(ledger, spec.name) as lease,
+        Display(console, spec.name, plan.total_trials) as display,
+    ):
         driver = Driver(
             plan=plan,
-            workspace=workspace,
-            ledger=ledger,
-            tracker=tracker,
+            books=Books(plan, workspace, ledger, Mirror(connect, display.say), display.say),
+            lease=lease,
             executor=InlineExecutor(trainer(plan, device)),
             display=display,
             provenance=collect_provenance(plan.context, device),
+            budget=Budget(spec),
         )
         ending, files = driver.run()
     return SweepRun(ending, workspace, tuple(files))

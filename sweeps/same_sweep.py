@@ -12,8 +12,15 @@ from sweeps.provenance import ENGINE_KEY
 from sweeps.spec import SweepSpec
 from sweeps.trial import Context
 
-MAY_CHANGE = ("trials", "workspace")
-"""More or fewer trials go on with the same sweep, and a workspace may be moved."""
+MAY_CHANGE = (
+    "trials",
+    "workspace",
+    "wall_clock",
+    "train_tokens",
+    "max_retries",
+    "max_failures",
+)
+"""More or less may be spent on the same sweep, and a workspace may be moved."""
 
 
 def refuse_other_sweep(ledger: Ledger, spec: SweepSpec) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from methods.errors import FrontuneError
 from sweeps.space import LARGEST
@@ -42,6 +51,27 @@ def _path(text: str) -> str:
 
 
 PathText = Annotated[str, AfterValidator(_path)]
+
+
+def _seconds(value: Any) -> Any:
+    """A time such as ``90m`` in seconds; numbers are seconds already."""
+    if not isinstance(value, str):
+        return float(value) if type(value) is int else value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)", value.strip())
+    if not found:
+        raise ValueError("wanted seconds, or a time such as 90s, 30m, 8h or 2d")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+
+
+class PruningSettings(Strict):
+    """Successive halving on the front."""
+
+    reduction: int = Field(
+        default=3, ge=2, le=100, description="The better one in so many goes on at each rung."
+    )
 
 
 class DecodingSettings(Strict):

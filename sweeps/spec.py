@@ -13,7 +13,15 @@ from methods.errors import FrontuneError
 from methods.expression import parse_parts
 from sweeps.block import read_space
 from sweeps.point import Point, point_of
-from sweeps.settings import DecodingSettings, PathText, RecipeSettings, Strict, TaskSettings
+from sweeps.settings import (
+    DecodingSettings,
+    PathText,
+    PruningSettings,
+    RecipeSettings,
+    Seconds,
+    Strict,
+    TaskSettings,
+)
 from sweeps.space import Space
 from sweeps.spec_problem import first_problem
 from sweeps.variants import variants_of
@@ -56,6 +64,21 @@ class SweepSpec(Strict):
         default_factory=lambda: [0], min_length=1, description="Each trains every point."
     )
     sampler_seed: int = Field(default=0, ge=0, description="Seed of the search itself.")
+    pruning: PruningSettings | None = Field(
+        default=None, description="Stop trials at rungs where those of at most their size score better."
+    )
+    wall_clock: Seconds | None = Field(
+        default=None, description="Time of one run, such as 8h or 90m; then it stops with its front."
+    )
+    train_tokens: int | None = Field(
+        default=None, ge=1, description="Real tokens that the sweep may train on in all."
+    )
+    max_retries: int = Field(
+        default=1, ge=0, description="How often a trial is tried again after an error that may be chance."
+    )
+    max_failures: int | None = Field(
+        default=10, ge=1, description="Failed trials (after retries) that stop a run; null is no limit."
+    )
     max_trainable_params: int | None = Field(default=None, ge=1, description="Points with more are refused.")
     workspace: PathText = Field(
         "runs", description="Folder of the ledger, MLflow's store and what was trained."
@@ -106,6 +129,7 @@ KNOWN_KEYS = {
     "task": list(TaskSettings.model_fields),
     "task.decoding": list(DecodingSettings.model_fields),
     "recipe": list(RecipeSettings.model_fields),
+    "pruning": list(PruningSettings.model_fields),
 }
 
 

@@ -138,6 +138,14 @@ class MethodStudy:
             self._place_in_generation(trial)
             self._study.tell(number, [score, trainable_params])
 
+    def tell_pruned(self, number: int, score: float | None, trainable_params: int) -> None:
+        if self._trials()[number].state == TrialState.RUNNING:
+            self._study.tell(number, state=TrialState.PRUNED)
+
+    def tell_infeasible(self, number: int) -> None:
+        if self._trials()[number].state == TrialState.RUNNING:
+            self._study.tell(number, state=TrialState.PRUNED)
+
     def asked(self) -> list[tuple[int, Point, bool]]:
         """Every point asked for so far: its number, its values, and whether it still waits to be told."""
         return [

@@ -54,6 +54,7 @@ class TrialResult:
     eval_seconds: float
     wall_seconds: float
     tokens_per_second: float
+    train_tokens: int
     peak_memory_bytes: int
     device: str
     rows: int

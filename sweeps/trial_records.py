@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from methods.base import Method
 from methods.expression import format_method
 from methods.registry import plugin_fingerprint
-from storage.records import Artifact, Measurement, TrialOutcome, TrialRecord
+from storage.records import Artifact, Measurement, TrialOutcome, TrialRecord, TrialState
 from storage.workspace import Workspace
 from sweeps.dealer import Deal
 from sweeps.plan import Plan
 from sweeps.point import RECIPE_KEYS
+from sweeps.pruning import rung_steps
 from sweeps.training.batches import steps_in
 from sweeps.training.recipe import Recipe
 from sweeps.trial import TrialResult, TrialSpec
@@ -28,6 +29,8 @@ class PlannedTrial:
 
     spec: TrialSpec
     record: TrialRecord
+    tokens: int = 0
+    """About how many real tokens its steps hold."""
 
 
 def plan_trials(
@@ -35,10 +38,13 @@ def plan_trials(
 ) -> list[PlannedTrial]:
     """Return one trial for each seed of the sweep, numbered from `first_number`."""
     planned = []
+    rows = plan.data.train
+    mean_tokens = sum(row.tokens for row in rows) / len(rows)
     for offset, seed in enumerate(plan.spec.seeds):
         method, recipe = deal.point.build(plan.spec.recipe.recipe(seed))
         number = first_number + offset
-        written = format_method(method)
+        written, steps = format_method(method), _steps(recipe, plan)
+        pruning = plan.spec.pruning
         spec = TrialSpec(
             sweep=plan.spec.name,
             number=number,
@@ -47,8 +53,12 @@ def plan_trials(
             adapter_file=str(workspace.adapter_file(plan.spec.name, number)),
             point=deal.number,
             config_hash=plan.context.config_hash(written, recipe, plugin_fingerprint(method)),
+            rungs=rung_steps(steps, pruning.reduction) if pruning else rung_steps(steps),
+            score_rungs=pruning is not None,
+            checkpoint_file=str(workspace.checkpoint_file(plan.spec.name, number)),
         )
-        planned.append(PlannedTrial(spec, _record(deal, plan, spec, method, git_commit)))
+        tokens = round(steps * recipe.batch_size * mean_tokens)
+        planned.append(PlannedTrial(spec, _record(deal, plan, spec, method, git_commit), tokens))
     return planned
 
 
@@ -86,11 +96,22 @@ def _steps(recipe: Recipe, plan: Plan) -> int:
     return steps_in(len(plan.data.train), recipe.batch_size, recipe.epochs, recipe.steps)
 
 
-def finished(record: TrialRecord, result: TrialResult, files: Mapping[str, str]) -> TrialOutcome:
-    """What the ledger is told of a trial that came to its end; `files` by kind, relative to the workspace."""
+def continued(planned: PlannedTrial, known: TrialRecord | None) -> PlannedTrial:
+    """An interrupted trial keeps its MLflow run and its time of birth."""
+    if known is None:
+        return planned
+    record = replace(planned.record, mlflow_run_id=known.mlflow_run_id, created_at=known.created_at)
+    return replace(planned, record=record)
+
+
+def finished(
+    record: TrialRecord, result: TrialResult, files: Mapping[str, str], state: TrialState = "complete"
+) -> TrialOutcome:
+    """What the ledger is told of a trial that came to its end, or was pruned at a rung; `files` by kind,
+    relative to the workspace."""
     trial = replace(
         record,
-        state="complete",
+        state=state,
         score=result.score,
         trainable_params=result.trainable_params,
         stored_params=result.stored_params,
@@ -99,6 +120,7 @@ def finished(record: TrialRecord, result: TrialResult, files: Mapping[str, str])
         eval_seconds=result.eval_seconds,
         wall_seconds=result.wall_seconds,
         tokens_per_second=result.tokens_per_second,
+        train_tokens=result.train_tokens,
         peak_memory_bytes=result.peak_memory_bytes,
         device=result.device,
     )
@@ -129,6 +151,7 @@ def reused(
         "eval_seconds",
         "wall_seconds",
         "tokens_per_second",
+        "train_tokens",
         "peak_memory_bytes",
         "device",
         "git_commit",

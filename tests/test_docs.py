@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from methods.registry import known_methods
 from sweeps.catalogue import preset_files
 from sweeps.cli import main
-from sweeps.settings import DecodingSettings, RecipeSettings, TaskSettings
+from sweeps.settings import DecodingSettings, PruningSettings, RecipeSettings, TaskSettings
 from sweeps.spec import SweepSpec, check_spec, load_specs
 from sweeps.tasks import known_tasks
 from sweeps.variants import variants_of
@@ -30,7 +30,9 @@ def blocks(text: str, language: str) -> list[str]:
     return [block for name, block in found if name == language]
 
 
-@pytest.mark.parametrize("model", [SweepSpec, TaskSettings, DecodingSettings, RecipeSettings])
+@pytest.mark.parametrize(
+    "model", [SweepSpec, TaskSettings, DecodingSettings, RecipeSettings, PruningSettings]
+)
 def test_every_key_of_a_sweep_file_stands_in_its_page(model: type[BaseModel]) -> None:
     for key, field in model.model_fields.items():
         if key == "part_of":

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import torch
 
 from methods.errors import FrontuneError
 from methods.loading import load_base, load_tokenizer
-from storage.one_driver import only_driver
+from storage.lease import leased
+from storage.ledger import Ledger
 from storage.workspace import Workspace
 from sweeps.data import prepare_data, read_examples
 from sweeps.executors.inline import InlineExecutor
@@ -184,12 +186,12 @@ def test_a_sweep_that_is_being_run_is_refused_naming_the_process(
     make_workspace: MakeWorkspace, frontune: Frontune, sweep_file: SweepFile
 ) -> None:
     workspace, file = make_workspace(), sweep_file(**QUIET)
-    adapters = Workspace.open(workspace, create=False).sweep_adapters("small")
-    with only_driver(adapters, "small"):
-        second = frontune("run", file, "--workspace", workspace)
-    assert second.exit_code == 2
-    assert f"sweep 'small' is being run already, by process {os.getpid()}" in second.stderr
-    assert ledger_of(workspace).sweeps() == []
+    with closing(Ledger.open(Workspace.open(workspace, create=False).database_url)) as ledger:
+        with leased(ledger, "small"):
+            second = frontune("run", file, "--workspace", workspace)
+        assert second.exit_code == 2
+        assert f"sweep 'small' is being run already, by process {os.getpid()} on " in second.stderr
+        assert ledger.sweeps() == []
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
 
 

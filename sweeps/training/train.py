@@ -124,6 +124,7 @@ class _Running:
             eval_seconds=spent.eval_seconds,
             wall_seconds=spent.train_seconds + spent.eval_seconds,
             tokens_per_second=self.tokens / spent.train_seconds,
+            train_tokens=self.tokens,
             peak_memory_bytes=self._peak(),
             device=str(self.base.device),
             rows=len(slot.rows),

@@ -14,8 +14,9 @@ depends_on: str | None = None
 def upgrade() -> None:
     op.add_column("frontune_trials", sa.Column("train_tokens", sa.BigInteger()))
     # Whatever ended under the first schema had been told to MLflow by the end of that run.
-    told = sa.Column("mirrored", sa.Boolean(), nullable=False, server_default=sa.true())
-    op.add_column("frontune_trials", told)
+    op.add_column(
+        "frontune_trials", sa.Column("mirrored", sa.Boolean(), nullable=False, server_default=sa.true())
+    )
     op.create_table(
         "frontune_rungs",
         sa.Column("id", sa.Integer(), nullable=False),

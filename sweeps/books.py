@@ -1,0 +1,186 @@
+"""A sweep's books: what its driver, and nobody else, writes; the ledger first, then MLflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from dashboards.pareto import pareto_front
+from storage.ledger import Ledger
+from storage.records import Provenance, Refusal, RungScore, SweepRecord, TrialOutcome, TrialRecord
+from storage.rungs import add_rung
+from storage.tracking import Tracker
+from storage.workspace import Workspace
+from sweeps.mirror import Mirror
+from sweeps.patience import patiently
+from sweeps.plan import Plan
+from sweeps.results import write_results
+
+Ending = Literal["complete", "stopped", "interrupted", "failed"]
+"""`stopped`: a budget is spent; `failed`: too many trials failed, or the driver itself."""
+ENDED = ("complete", "failed", "pruned", "infeasible")
+"""What is not trained again; a trial that was interrupted, or that a killed process left running, is."""
+NOTE = (
+    "Sweep of {methods} on **{task}** with base **{base}**. Each child run is one trial: sort by the metric "
+    "`score` (higher is better) or `trainable_params`; the tag `pareto` marks the front, whose table, plot "
+    "and CSV are artifacts of the parent run."
+)
+T = TypeVar("T")
+
+
+@dataclass
+class Books:
+    """Ledger and MLflow of one sweep, kept in agreement; `trials` is what the ledger holds, by number."""
+
+    plan: Plan
+    workspace: Workspace
+    ledger: Ledger
+    mirror: Mirror
+    say: Callable[[str], None]
+    trials: dict[int, TrialRecord] = field(default_factory=dict)
+    of_point: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    _parent: str = ""
+    _untold: set[int] = field(default_factory=set)
+    _refusals: set[Refusal] = field(default_factory=set)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next new trial; trials are never removed."""
+        return max(self.trials, default=-1) + 1
+
+    def open(self, provenance: Provenance) -> None:
+        """Remember that the sweep is being run, and send what MLflow missed of earlier runs."""
+        spec, ledger = self.plan.spec, self.ledger
+        content = spec.model_dump(mode="json")
+        if ledger.sweep(spec.name) is None:
+            metric, now = self.plan.data.metric, datetime.now(UTC)
+            ledger.add_sweep(SweepRecord(spec.name, spec.base, spec.task.name, metric, content, now))
+        else:
+            ledger.set_sweep_spec(spec.name, content)
+        ledger.add_provenance(spec.name, provenance)
+        self._refusals = set(ledger.refusals(spec.name))
+        for refusal in self.plan.refusals:
+            self.refuse(refusal)
+        for trial in ledger.trials(spec.name):
+            self._know(trial)
+        self._untold = {t.number for t in self.trials.values() if t.state in ENDED and not t.mirrored}
+        self._open_parent()
+        self.send_missed()
+
+    def begin(self, trial: TrialRecord) -> TrialRecord:
+        """A trial begins: the ledger knows of it before MLflow has a run for it."""
+        self._save(trial)
+        with_run = self._with_run(trial)
+        if with_run.mlflow_run_id != trial.mlflow_run_id:
+            self._save(with_run)
+        return with_run
+
+    def end(self, outcome: TrialOutcome) -> TrialRecord:
+        """A trial ended, whichever way."""
+        trial = outcome.trial
+        self._patiently(lambda: self.ledger.save_outcome(outcome))
+        self._know(trial)
+        self._untold.add(trial.number)
+        self._send(trial.number)
+        return self.trials[trial.number]
+
+    def rung(self, found: RungScore) -> None:
+        """A trial was scored at a rung."""
+        self._patiently(lambda: add_rung(self.ledger, self.plan.spec.name, found))
+
+    def refuse(self, refusal: Refusal) -> bool:
+        """Remember what is not trained and why; return whether it was new."""
+        if refusal in self._refusals:
+            return False
+        self._patiently(lambda: self.ledger.add_refusal(refusal))
+        self._refusals.add(refusal)
+        return True
+
+    def send_missed(self, *, now: bool = False) -> None:
+        """Tell MLflow of the ends that it does not know, as far as it can be reached."""
+        if now:
+            self.mirror.attempt(lambda tracker: None, now=True)
+        for number in sorted(self._untold):
+            if not self._send(number, now=now):
+                return
+
+    def close(self, ending: Ending) -> list[Path]:
+        """Write the results and close the parent run; return the files."""
+        name, trials = self.plan.spec.name, list(self.trials.values())
+        self.send_missed(now=True)
+        front = {t.number for t in pareto_front(trials)}
+        files = write_results(self.workspace.reports / name, name, trials) if front else []
+        if not self._open_parent():
+            self.say(f"MLflow has not been told of {len(self._untold)} trials; the next run of it does so")
+            return files
+        runs = {str(t.mlflow_run_id): t.number in front for t in trials if t.mlflow_run_id}
+        counts = {"trials": float(len(trials)), "front_size": float(len(front))}
+        status: Literal["complete", "interrupted", "failed"] = "complete" if ending == "stopped" else ending
+        self.mirror.attempt(lambda tracker: tracker.finish_sweep(self._parent, status, runs, files, counts))
+        return files
+
+    def _open_parent(self) -> bool:
+        """Have a parent run in MLflow; False where it is away."""
+        if self._parent:
+            return not self.mirror.is_away
+        spec = self.plan.spec
+        note = NOTE.format(methods=", ".join(self.plan.methods), task=spec.task.name, base=spec.base)
+        tags = {
+            "task": spec.task.name,
+            "base": spec.base,
+            "sweep_file": json.dumps(spec.model_dump(mode="json")),
+        }
+        known = self.ledger.sweep(spec.name)
+        run = known.mlflow_run_id if known else None
+        parent = self.mirror.attempt(lambda tracker: tracker.start_sweep(spec.name, note, tags, run))
+        if parent is None:
+            return False
+        self._patiently(lambda: self.ledger.set_sweep_run(spec.name, parent))
+        self._parent = parent
+        return True
+
+    def _with_run(self, trial: TrialRecord) -> TrialRecord:
+        """The trial with its MLflow run, running; without one where MLflow is away."""
+        if not self._open_parent():
+            return trial
+        run = self.mirror.attempt(lambda tracker: tracker.start_trial(self._parent, trial))
+        return trial if run is None else replace(trial, mlflow_run_id=run)
+
+    def _send(self, number: int, *, now: bool = False) -> bool:
+        """Tell MLflow how a trial ended, twice being as good as once; return whether it knows now."""
+        trial = self.trials[number]
+        if trial.mlflow_run_id is None:
+            trial = self._with_run(trial)
+            if trial.mlflow_run_id is None:
+                return False
+            self._save(trial)
+        measured = self.ledger.measurements(trial.sweep, number)
+        kept = [self.workspace.root / a.path for a in self.ledger.artifacts(trial.sweep, number)]
+        files = [file for file in kept if file.is_file()]
+
+        def finish(tracker: Tracker) -> bool:
+            tracker.finish_trial(str(trial.mlflow_run_id), trial, measured, files)
+            return True
+
+        if not self.mirror.attempt(finish, now=now):
+            return False
+        self._patiently(lambda: self.ledger.set_mirrored(trial.sweep, number))
+        self.trials[number] = replace(trial, mirrored=True)
+        self._untold.discard(number)
+        return True
+
+    def _save(self, trial: TrialRecord) -> None:
+        self._patiently(lambda: self.ledger.save_trial(trial))
+        self._know(trial)
+
+    def _know(self, trial: TrialRecord) -> None:
+        if trial.number not in self.trials:
+            self.of_point.setdefault((trial.study, trial.point), []).append(trial.number)
+        self.trials[trial.number] = trial
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        return patiently(action, self.say)

@@ -1,0 +1,63 @@
+"""Pruning on the front: successive halving in which nobody is judged against a larger trial.
+
+The idea of asynchronous successive halving (Li et al. 2020, ASHA), with competitors of at most one's own
+number of trainable parameters: a small method may score less than a large one and still be on the front.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from storage.records import RungScore
+
+NEVER_PRUNED = 3
+"""The first at a rung go on: there is too little to compare them with."""
+REDUCTION = 3
+"""Where nothing is pruned, rungs still lie where they would, for states to be kept there."""
+RUNGS = 2
+
+
+def rung_steps(total_steps: int, reduction: int = REDUCTION) -> tuple[int, ...]:
+    """Return the steps after which a trial is at a rung: a ninth and a third of its way with reduction 3."""
+    steps = {total_steps // reduction**k for k in range(RUNGS, 0, -1)}
+    return tuple(sorted(step for step in steps if 0 < step < total_steps))
+
+
+def goes_on(
+    score: float, trainable_params: int, earlier: Sequence[tuple[float, int]], reduction: int = REDUCTION
+) -> bool:
+    """Return whether a trial that has just reached a rung trains on.
+
+    `earlier` are (score, trainable parameters) of those that reached this rung before it. It must be in the
+    better ``1 / reduction`` of those with at most its own parameters, itself among them; ties are in.
+    """
+    if len(earlier) < NEVER_PRUNED:
+        return True
+    better = sum(other > score for other, params in earlier if params <= trainable_params)
+    rivals = 1 + sum(params <= trainable_params for _, params in earlier)
+    return better < math.ceil(rivals / reduction)
+
+
+@dataclass
+class Rungs:
+    """What was scored at each rung of a sweep so far, in the order of events."""
+
+    reduction: int
+    _reached: dict[int, dict[int, tuple[float, int]]] = field(default_factory=dict)
+
+    def restore(self, found: Iterable[RungScore], params: dict[int, int]) -> None:
+        """Take in what earlier runs of the sweep found."""
+        for each in found:
+            self._at(each.rung)[each.number] = (each.score, params[each.number])
+
+    def reach(self, found: RungScore, trainable_params: int) -> bool:
+        """A trial reached a rung; return whether it goes on."""
+        reached = self._at(found.rung)
+        earlier = [entry for number, entry in reached.items() if number != found.number]
+        reached.setdefault(found.number, (found.score, trainable_params))
+        return goes_on(found.score, trainable_params, earlier, self.reduction)
+
+    def _at(self, rung: int) -> dict[int, tuple[float, int]]:
+        return self._reached.setdefault(rung, {})
