@@ -35,6 +35,11 @@ class MasterWeights:
             master.grad = gradient if master.grad is None else master.grad.add_(gradient)
             weight.grad = None
 
+    def forget_gradients(self) -> None:
+        """Drop the gradients of the weights and of their masters."""
+        for parameter in (*self._weights.values(), *self.parameters.values()):
+            parameter.grad = None
+
     @torch.no_grad()
     def publish(self) -> None:
         """Round the masters into the base; call it after every optimiser step."""

@@ -24,7 +24,7 @@ from sweeps.run import loaded_once, quiet_libraries
 from sweeps.shown import find
 from sweeps.spec import SweepSpec
 from sweeps.tasks.base import Split
-from sweeps.training.train import rescore
+from sweeps.training.selection import rescore
 
 SPLIT: Split = "test"
 

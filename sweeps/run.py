@@ -19,7 +19,6 @@ from sweeps.books import Books, Ending
 from sweeps.budget import Budget
 from sweeps.display import Display, refusal_line
 from sweeps.driver import Driver
-from sweeps.executors.base import Train
 from sweeps.executors.inline import InlineExecutor
 from sweeps.executors.trainer import SweepTrainer, load
 from sweeps.interrupts import held_back
@@ -81,7 +80,7 @@ def run_sweep(plan: Plan, console: Console) -> SweepRun:
             plan=plan,
             books=Books(plan, workspace, ledger, Mirror(connect, display.say), display.say),
             lease=lease,
-            executor=InlineExecutor(trainer(plan, device)),
+            executor=InlineExecutor(trainer(plan)(device)),
             display=display,
             provenance=collect_provenance(plan.context, device),
             budget=Budget(spec),
@@ -106,10 +105,10 @@ def _known_ledger(workspace: str) -> Iterator[Ledger | None]:
         yield ledger
 
 
-def trainer(plan: Plan, device: str) -> Train:
-    """Return the function that trains a trial."""
+def trainer(plan: Plan) -> SweepTrainer:
+    """Return what makes a worker of this sweep."""
     spec = plan.spec
-    return SweepTrainer(spec.base, spec.recipe.dtype, spec.trust_remote_code, plan.data)(device)
+    return SweepTrainer(spec.base, spec.recipe.dtype, spec.trust_remote_code, plan.data)
 
 
 def loaded_once(spec: SweepSpec, device: str) -> Callable[[], FrozenBase]:

@@ -27,7 +27,7 @@ from sweeps.executors.inline import InlineExecutor
 from sweeps.interrupts import held_back
 from sweeps.settings import TaskSettings
 from sweeps.training.recipe import Recipe
-from sweeps.training.train import train_trial
+from sweeps.training.train import PackRunner, train_trial
 from sweeps.trial import Failed, TrialSpec
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import ledger_of, outcome, runs_of, trials_of
@@ -63,7 +63,7 @@ def test_more_trials_go_on_with_the_sweep_and_the_ledger_knows_how_many(
 INTERRUPTIONS = {
     "while the sweep is opened": ("storage.ledger:Ledger.set_sweep_run", 1, "by a signal"),
     "in the middle of training": ("sweeps.training.pack:Pack.step", 8, "before"),
-    "in the middle of scoring": ("sweeps.training.train:evaluate", 4, "before"),
+    "in the middle of scoring": ("sweeps.training.trial_run:evaluate", 4, "before"),
     "between asking and the ledger": ("storage.ledger:Ledger.save_trial", 5, "before"),
     "after MLflow began the run": ("storage.tracking:Tracker.start_trial", 5, "after"),
     "after the ledger has the result": ("storage.tracking:Tracker.finish_trial", 5, "before"),
@@ -211,7 +211,7 @@ def test_an_interrupted_exclusive_trial_leaves_the_base_as_it_was(base: str) -> 
     data = prepare_data(
         read_examples(TaskSettings(name="demo", train_examples=8, eval_examples=4)), load_tokenizer(base)
     )
-    executor = InlineExecutor(lambda trial: train_trial(frozen, data, trial))
+    executor = InlineExecutor(PackRunner(lambda: frozen, data))
     executor.submit(TrialSpec("s", 0, "fine_tune()", Recipe(lr=0.1, steps=9), "unused", 0, "hash"))
     assert executor.capacity == 0
 
@@ -223,6 +223,7 @@ def test_an_interrupted_exclusive_trial_leaves_the_base_as_it_was(base: str) -> 
 
     with pytest.raises(KeyboardInterrupt):
         read_two_events_and_stop()
+    executor.close()
     assert executor.capacity == 1
     assert all(torch.equal(tensor, before[name]) for name, tensor in frozen.model.state_dict().items())
 

@@ -7,11 +7,40 @@ from typing import Protocol
 
 from sweeps.trial import TrialEvent, TrialSpec
 
-Train = Callable[[TrialSpec], Iterator[TrialEvent]]
-"""Trains one trial while its events are read; closing the iterator ends it."""
-MakeTrain = Callable[[str], Train]
-"""Given a device (``cpu``, ``cuda``), returns what trains there. Called where the trials run, and sent there
-pickled: what it holds are plain values."""
+
+class Runner(Protocol):
+    """Trains trials on one device, side by side where it can; what an executor has for each device."""
+
+    @property
+    def capacity(self) -> int:
+        """How many more trials it would take now."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether it holds a trial."""
+        ...
+
+    def submit(self, trial: TrialSpec) -> None:
+        """Take a trial; raises RuntimeError where capacity is 0."""
+        ...
+
+    def cancel(self, number: int) -> None:
+        """End a trial early, if it is here; it gives no more events."""
+        ...
+
+    def advance(self) -> Iterator[TrialEvent]:
+        """Train everything by one step, and yield what happened; trials may come and go in between."""
+        ...
+
+    def close(self) -> None:
+        """End everything that is here, and leave the base as it was found."""
+        ...
+
+
+MakeRunner = Callable[[str], Runner]
+"""Given a device (``cpu``, ``cuda:0``), returns what trains there. It is called where the trials run, and
+travels there pickled: what it holds are plain values."""
 
 
 class Executor(Protocol):

@@ -1,14 +1,12 @@
-"""What a worker does with a trial: train it on the sweep's base, loaded when the first trial needs it."""
+"""What a worker does with trials: train them on the sweep's base, loaded when the first one needs it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sweeps.executors.base import Train
-from sweeps.trial import TrialEvent, TrialSpec
+from sweeps.executors.base import Runner
 
 if TYPE_CHECKING:
     from methods.frozen import FrozenBase
@@ -23,19 +21,17 @@ class SweepTrainer:
     dtype: str
     trust_remote_code: bool
     data: TaskData
+    slots: int = 1
 
-    def __call__(self, device: str) -> Train:
-        """Return the function that trains a trial on `device`."""
-        from sweeps.training.train import train_trial
+    def __call__(self, device: str) -> Runner:
+        """Return what trains this sweep's trials on `device`."""
+        from sweeps.training.train import PackRunner
 
         @cache
         def base() -> FrozenBase:
             return load(self.base, self.dtype, device, self.trust_remote_code)
 
-        def train(trial: TrialSpec) -> Iterator[TrialEvent]:
-            yield from train_trial(base(), self.data, trial)
-
-        return train
+        return PackRunner(base, self.data, self.slots)
 
 
 def load(base: str, dtype: str, device: str, trust_remote_code: bool) -> FrozenBase:

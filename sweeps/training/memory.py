@@ -35,6 +35,12 @@ def peak_memory_bytes(device: torch.device) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def release_memory(device: torch.device) -> None:
+    """Give what torch keeps for later back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory did not suffice; torch's CPU allocator has no class for it."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

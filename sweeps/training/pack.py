@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from methods.errors import FrontuneError
 from methods.frozen import FrozenBase, Placed
 from sweeps.training.batches import Batch, collate
-from sweeps.training.slot import Diverged, Pass, Slot
+from sweeps.training.slot import Pass, Slot
 
 
 class Pack:
@@ -23,9 +23,31 @@ class Pack:
             raise FrontuneError("a method that trains the base's own weights must hold the base alone")
         self.base, self.slots, self.pad_id = base, list(slots), pad_id
 
-    def step(self) -> dict[Slot, Diverged]:
-        """Train every unfinished slot for one optimiser step; return those that diverged instead."""
+    def step(self) -> dict[Slot, Exception]:
+        """Train every unfinished slot for one optimiser step; return those that failed instead, and why.
+
+        What goes wrong in a pass that slots share, as when memory does not suffice, is raised, and then all
+        of them are as they were before the step.
+        """
         active = [slot for slot in self.slots if not slot.finished]
+        try:
+            sums = self._gradients(active)
+        except BaseException:
+            for slot in active:
+                slot.rewind()
+            raise
+        failed: dict[Slot, Exception] = {}
+        for slot in active:
+            slot.loss = torch.stack(sums[slot]).sum().item()
+            try:
+                slot.apply_gradients()
+            except Exception as error:
+                failed[slot] = error
+        self.slots = [slot for slot in self.slots if slot not in failed]
+        return failed
+
+    def _gradients(self, active: Sequence[Slot]) -> dict[Slot, list[Tensor]]:
+        """Pass every slot's rows through the base and back; return the parts of each slot's loss."""
         labels = {slot: sum(len(slot.rows[i].completion) for i in slot.plan[slot.step]) for slot in active}
         sums: dict[Slot, list[Tensor]] = {slot: [] for slot in active}
         for turn in zip_longest(*(slot.micro_batches() for slot in active)):
@@ -37,15 +59,7 @@ class Pack:
                 sums[slot].append(share.detach())
                 if slot.masters:
                     slot.masters.gather_gradients()
-        diverged = {}
-        for slot in active:
-            slot.loss = torch.stack(sums[slot]).sum().item()
-            try:
-                slot.apply_gradients()
-            except Diverged as error:
-                diverged[slot] = error
-        self.slots = [slot for slot in self.slots if slot not in diverged]
-        return diverged
+        return sums
 
     def _losses(self, turn: Sequence[tuple[Slot, Pass]]) -> list[Tensor]:
         """The summed cross-entropy over the label tokens of each slot's rows, from one forward pass."""

@@ -47,6 +47,7 @@ class Slot:
         self.plan = plan_batches(lengths, recipe.batch_size, self.total_steps, order)
         self._factors = learning_rate_factors(recipe, [sum(lengths[i] for i in b) for b in self.plan])
         self._dropout = generator_for(recipe.seed, "dropout", base.device)
+        self._dropout_before = self._dropout.get_state()
         # Last, for nothing must fail between here and `close`, which restores the base.
         weights = method.base_weights(base.shape)
         self.masters = base.unfreeze(weights) if weights else None
@@ -76,13 +77,13 @@ class Slot:
 
         Every pass draws the same masks for the whole step and takes its own rows' share of them.
         """
+        self._dropout_before = self._dropout.get_state()
         rows = [self.rows[number] for number in self.plan[self.step]]
         size = self.recipe.micro_batch or len(rows)
         length = max(row.tokens for row in rows) + sum(self.method.virtual_tokens)
-        state = self._dropout.get_state() if size < len(rows) else None
         for first in range(0, len(rows), size):
-            if state is not None:
-                self._dropout.set_state(state)
+            if first:
+                self._dropout.set_state(self._dropout_before)
             yield Pass(rows[first : first + size], Masks(self._dropout, len(rows), length, first))
 
     def place(self, first: int, batch: Batch, masks: Masks | None = None) -> Placed:
@@ -104,6 +105,13 @@ class Slot:
         if self.masters:
             self.masters.publish()
         self.step += 1
+
+    def rewind(self) -> None:
+        """Forget a step that was begun but not applied."""
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.masters:
+            self.masters.forget_gradients()
+        self._dropout.set_state(self._dropout_before)
 
     def close(self) -> None:
         """Leave the base as it was found."""
