@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -268,16 +269,44 @@ def fake_java(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setenv("PATH", str(folder))
 
 
-def test_meteor_gets_one_line_for_each_text_and_as_many_references_a_row(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], list[str]]:
+    """A stand-in for METEOR's program, which scores a quarter; what it was asked, and its starts."""
     pytest.importorskip("pycocoevalcap.meteor.meteor")
-    keep = f"[open(os.path.join({str(tmp_path)!r}, str(n)), 'wb').write(open(sys.argv[n], 'rb').read()) "
-    code = keep + "for n in (5, 6)]\nprint(0.25 if sys.argv[7:] == '-l en -norm -r 2 -q'.split() else 0)"
+    log = tmp_path / "asked"
+    code = f"""
+log = open({str(log)!r}, 'a', encoding='utf-8')
+print('begun' if sys.argv[5:] == '- - -stdio -l en -norm'.split() else 'odd', file=log, flush=True)
+for line in sys.stdin:
+    print(line, end='', file=log, flush=True)
+    if 'stop' in line: sys.exit('stopped')
+    command, *fields = line.split(' ||| ')
+    print('0.5\\n' * len(fields) + '0.25' if command == 'EVAL' else '1.0 2.0', flush=True)
+"""
     fake_java(tmp_path, monkeypatch, code)
-    assert score("meteor", ["É\nb", ""], [["x  \u2028 y"], ["", "p\r\n", "q"]]) == 0.25
-    assert (tmp_path / "5").read_text(encoding="utf-8") == "é b\n\n"
-    assert (tmp_path / "6").read_text(encoding="utf-8") == "x y\n\np\nq\n"
+    return lambda: log.read_text(encoding="utf-8").splitlines()
+
+
+def test_meteor_gets_one_line_for_each_row(asked: Callable[[], list[str]]) -> None:
+    assert score("meteor", ["É\nb", ""], [["x  \u2028 y"], ["", "p|||\r\n", "q"]]) == 0.25
+    evaluated = "EVAL ||| 1.0 2.0 ||| 1.0 2.0"
+    assert asked() == ["begun", "SCORE ||| x y ||| é b", "SCORE ||| p| | | ||| q ||| ", evaluated]
+
+
+def test_meteor_starts_once_and_counts_a_row_once_for_the_whole_and_its_parts(
+    asked: Callable[[], list[str]],
+) -> None:
+    predictions, references = ["of one part", "of the other"], [["one"], ["other"]]
+    for chosen in (slice(0, 2), slice(0, 1), slice(1, 2)):
+        assert score("meteor", predictions[chosen], references[chosen]) == 0.25
+    assert [line.split()[0] for line in asked()] == ["begun", "SCORE", "SCORE", "EVAL", "EVAL", "EVAL"]
+
+
+def test_meteor_starts_again_after_its_program_failed(asked: Callable[[], list[str]]) -> None:
+    failed = text_scores(["stop"], [["stop"]], ["meteor"], WEBNLG)
+    assert failed.missing == {"meteor": "Java failed with exit code 1, saying: stopped"}
+    assert score("meteor", ["go on"], [["go on"]]) == 0.25
+    assert [line.split()[0] for line in asked()] == ["begun", "SCORE", "begun", "SCORE", "EVAL"]
 
 
 @pytest.mark.parametrize(
@@ -285,8 +314,9 @@ def test_meteor_gets_one_line_for_each_text_and_as_many_references_a_row(
     [
         ("sys.exit('no room\\nfor the heap')", "Java failed with exit code 1, saying: no room"),
         ("print('not enough memory'); sys.exit(1)", "exit code 1, saying: not enough memory"),
-        ("print('well')", "METEOR printed no number, but 'well'"),
-        ("print('NaN')", "METEOR printed no number, but 'NaN'"),
+        ("print('well')", "Java gave no answer but 'well'"),
+        ("print('NaN')", "Java gave no answer but 'NaN'"),
+        ("pass", "Java gave no answer but ''"),
     ],
 )
 def test_a_java_program_that_fails_makes_its_metric_missing(

@@ -1,4 +1,4 @@
-"""The Java programs that ship in pycocoevalcap's folder, each run as one process that is always ended."""
+"""The Java programs that ship in pycocoevalcap's folder, and running one to its end."""
 
 from __future__ import annotations
 
@@ -34,35 +34,44 @@ def pycocoevalcap_file(name: str) -> Path:
     )
 
 
-def run_java(arguments: Sequence[str], text: str = "") -> str:
-    """Run `java` with arguments and text on its standard input; return what it prints.
-
-    Raises MetricMissing if there is no Java, or it fails or hangs.
-    """
+def java_command(arguments: Sequence[str]) -> list[str]:
+    """Return the command that runs a Java program. Raises MetricMissing if there is no Java."""
     java = shutil.which("java")
     if java is None:
         raise MetricMissing(
             "needs Java, and there is no `java` on the PATH: install a Java runtime, "
             "on Debian default-jre-headless"
         )
-    command = [java, MEMORY, "-Dfile.encoding=UTF-8", *arguments]
+    return [java, MEMORY, "-Dfile.encoding=UTF-8", *arguments]
+
+
+def run_java(arguments: Sequence[str], text: str) -> str:
+    """Run `java` with arguments and text on its standard input; return what it prints.
+
+    Raises MetricMissing if there is no Java, or it fails or hangs.
+    """
+    command = java_command(arguments)
     try:
         # Whatever ends this call, an interruption too, ends the process.
-        done = subprocess.run(command, input=_encoded(text), capture_output=True, timeout=TIMEOUT_S)
+        done = subprocess.run(command, input=encoded(text), capture_output=True, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
-        raise MetricMissing(f"Java was ended, having printed no result for {TIMEOUT_S:g} s") from error
+        raise MetricMissing(hung()) from error
     except OSError as error:
         raise MetricMissing(f"Java cannot be run: {error}") from error
     if done.returncode:
-        # A JVM that cannot start says so on its standard output.
-        said = (done.stderr + done.stdout).decode("utf-8", "replace").strip() or "nothing"
-        raise MetricMissing(f"Java failed with exit code {done.returncode}, saying: {said.splitlines()[0]}")
+        raise MetricMissing(failed(done.returncode, done.stderr + done.stdout))
     return done.stdout.decode("utf-8", "replace")
 
 
-def write_lines(file: Path, lines: Sequence[str]) -> None:
-    """Write what a Java program reads as one text a line."""
-    file.write_bytes(_encoded("".join(f"{line}\n" for line in lines)))
+def hung() -> str:
+    """Why a metric is missing whose program was ended."""
+    return f"Java was ended, having printed no result for {TIMEOUT_S:g} s"
+
+
+def failed(exit_code: int, printed: bytes) -> str:
+    """Why a metric is missing whose program failed; a JVM that cannot start prints that as a result."""
+    said = printed.decode("utf-8", "replace").strip() or "nothing"
+    return f"Java failed with exit code {exit_code}, saying: {said.splitlines()[0]}"
 
 
 def one_line(text: str) -> str:
@@ -70,5 +79,6 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _encoded(text: str) -> bytes:
+def encoded(text: str) -> bytes:
+    """As Java programs read and print texts here."""
     return text.encode("utf-8", "replace")

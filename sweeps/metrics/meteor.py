@@ -4,43 +4,50 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from itertools import chain
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sweeps.metrics.corpus import Corpus
-from sweeps.metrics.jars import MetricMissing, one_line, pycocoevalcap_file, run_java, write_lines
+from sweeps.metrics.dialogue import Dialogue, dialogue_with
+from sweeps.metrics.jars import one_line, pycocoevalcap_file
 
 JAR = "meteor/meteor-1.5.jar"
+OPTIONS = ("-", "-", "-stdio", "-l", "en", "-norm")
+MARK = " ||| "
+"""Parts the fields of the program's lines."""
 
 
-# Where all rows are of one part, they are scored as the part and as the whole.
-@lru_cache(maxsize=4)
 def meteor(corpus: Corpus) -> float:
     """Return the corpus's METEOR, `-l en -norm`: the program tokenises and lower-cases, too.
 
-    The texts go through files, as in WebNLG 2017. The program's interactive mode, which pycocoevalcap uses,
-    gives the same numbers, but parts texts by a mark that may occur in them and waits for ever if one goes
-    astray. Raises MetricMissing if the program cannot be run.
+    The program goes on running, and a row's counts are remembered, so that its table of paraphrases is loaded
+    once, and a part of rows that were scored costs nothing. Raises MetricMissing if it cannot be run.
     """
-    jar, most = pycocoevalcap_file(JAR), corpus.most_references
-    corpus = corpus.map(one_line)
-    with TemporaryDirectory(prefix="frontune-meteor-") as folder:
-        predictions, references = Path(folder) / "predictions", Path(folder) / "references"
-        write_lines(predictions, corpus.predictions)
-        # Every row takes the same number of lines; an empty reference never is the best one.
-        padded = (row + ("",) * (most - len(row)) for row in corpus.references)
-        write_lines(references, list(chain.from_iterable(padded)))
-        options = ["-l", "en", "-norm", "-r", str(most), "-q"]
-        printed = run_java(["-jar", str(jar), str(predictions), str(references), *options])
-    return _number(printed)
+    program = dialogue_with(["-jar", str(pycocoevalcap_file(JAR)), *OPTIONS])
+    corpus = corpus.map(_unmarked)
+    rows = zip(corpus.predictions, corpus.references, strict=True)
+    counts = [_counts(program, *row) for row in rows]
+    # Its answer is each row's score, and last that of all together.
+    *_, score = program.ask(MARK.join(["EVAL", *counts]), len(counts) + 1)
+    return _numbers(program, score)[0]
 
 
-def _number(printed: str) -> float:
+@lru_cache(maxsize=1 << 14)
+def _counts(program: Dialogue, prediction: str, references: tuple[str, ...]) -> str:
+    """What the program counts of a row, against the reference that scores best: words, matches, chunks."""
+    (counts,) = program.ask(MARK.join(["SCORE", *references, prediction]))
+    _numbers(program, counts)
+    return counts
+
+
+def _unmarked(text: str) -> str:
+    """A text on one line that holds no mark of the program's own."""
+    return one_line(text).replace("|||", "| | |")
+
+
+def _numbers(program: Dialogue, answer: str) -> list[float]:
     try:
-        score = float(printed)
+        numbers = [float(word) for word in answer.split()]
     except ValueError:
-        score = math.nan
-    if math.isnan(score):
-        raise MetricMissing(f"METEOR printed no number, but {printed.strip()[:200]!r}")
-    return score
+        numbers = []
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise program.failure(answer.encode())
+    return numbers
