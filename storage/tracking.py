@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
-
-from sqlalchemy import make_url
 
 from methods.errors import FrontuneError
 from storage.mirrored import (
@@ -25,6 +21,7 @@ from storage.mirrored import (
     trial_tags,
     trial_tags_match,
 )
+from storage.mlflow_store import StoreUnusable, prepare_store, quiet_migrations
 from storage.records import Measurement, TrialRecord, TrialState
 from storage.workspace import folder_name
 
@@ -62,9 +59,9 @@ class Tracker:
         # By default it asks a server that is away for many minutes, while no trial could be dealt.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        _prepare_store(tracking_uri)
         self._artifact_root = None if re.match(r"https?:|databricks", tracking_uri) else artifact_root
         with _border("open its store"):
+            prepare_store(tracking_uri)
             self._client = _quiet_client(tracking_uri)
 
     def start_sweep(self, name: str, note: str, tags: Mapping[str, str], run_id: str | None = None) -> str:
@@ -208,25 +205,10 @@ class Tracker:
             self._client.log_artifact(run_id, str(file))
 
 
-def _prepare_store(tracking_uri: str) -> None:
-    """Refuse at once a SQLite file that cannot be one; MLflow would try again for a minute and a half."""
-    if not tracking_uri.startswith("sqlite:"):
-        return
-    path = Path(make_url(tracking_uri).database or "")
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            # So that MLflow's web interface can read while a sweep writes.
-            connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.DatabaseError as error:
-        raise TrackingError(f"cannot use {path} as MLflow's store: {error}") from error
-
-
 def _quiet_client(tracking_uri: str) -> MlflowClient:
     from mlflow.tracking import MlflowClient
 
-    # Both report the first migration of a new store, some eighty lines, on stderr.
-    for name in ("mlflow.store.db.utils", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quiet_migrations()
     return MlflowClient(tracking_uri)
 
 
@@ -236,6 +218,8 @@ def _border(doing: str) -> Iterator[None]:
 
     try:
         yield
+    except StoreUnusable as error:
+        raise TrackingError(str(error)) from error
     except MlflowException as error:
         raise TrackingAway(f"MLflow could not {doing}: {str(error.message).splitlines()[0]}") from error
 

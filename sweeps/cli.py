@@ -73,6 +73,17 @@ def run(sweep: str, workspace: str | None, trials: int | None, overrides: tuple[
     sys.exit(run_command(sweep, (*overrides, *extra)))
 
 
+@main.command()
+@click.argument("name")
+@click.option("--trials", type=click.IntRange(min=1), default=None, help="Trials in all.")
+@workspace_option
+def resume(name: str, trials: int | None, workspace: str) -> None:
+    """Go on with the sweep NAME where it stopped, however it did, without its file."""
+    from sweeps.commands import resume_command
+
+    sys.exit(resume_command(name, workspace, trials))
+
+
 @main.command("list")
 @workspace_option
 def list_sweeps(workspace: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,29 +27,44 @@ if TYPE_CHECKING:
     from sweeps.counting import Format
     from sweeps.plan import Plan
     from sweeps.run import SweepRun
+    from sweeps.spec import SweepSpec
 
 
 def run_command(sweep: str, overrides: tuple[str, ...]) -> int:
     """Run the sweeps of a file; the exit code is 0, 1 where one has no score, 130 after an interruption."""
-    from sweeps.run import check_sweep, quiet_libraries, run_sweep
     from sweeps.spec import load_specs
 
-    file, console, code = sweep_file(sweep), Console(), 0
+    file = sweep_file(sweep)
     specs = load_specs(file, overrides)
+    return _run(specs, f"sweep file '{file}'", f"frontune run {sweep}` with the same options")
+
+
+def resume_command(name: str, workspace: str, trials: int | None) -> int:
+    """Go on with a sweep, or those of one file, as the ledger remembers them; exit codes as of a run."""
+    from sweeps.resume import stored_specs
+
+    specs = stored_specs(_ledger(workspace), name, workspace, {} if trials is None else {"trials": trials})
+    return _run(specs, f"sweep {name!r}", f"frontune resume {name}`")
+
+
+def _run(specs: Sequence[SweepSpec], where: str, again: str) -> int:
+    from sweeps.run import check_sweep, quiet_libraries, run_sweep
+
+    console, code = Console(), 0
     quiet_libraries()
     try:
         with terminable():
             try:
                 plans = [check_sweep(spec) for spec in specs]
             except FrontuneError as error:
-                raise FrontuneError(f"sweep file '{file}': {error}") from error
+                raise FrontuneError(f"{where}: {error}") from error
             for plan in plans:
                 done = run_sweep(plan, console)
                 code = max(code, _print_results(done, plan, console))
                 if done.ending == "interrupted":
                     raise KeyboardInterrupt
     except KeyboardInterrupt:
-        click.echo(f"interrupted; `frontune run {sweep}` with the same options goes on with it", err=True)
+        click.echo(f"interrupted; `{again} goes on with it", err=True)
         return 130
     return code
 

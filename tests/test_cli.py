@@ -34,7 +34,7 @@ LAST = (
     "score metric trainable_params stored_params trainable_pct lr batch_size steps train_seconds "
     "eval_seconds wall_seconds tokens_per_second peak_memory_bytes device mlflow_run_id created_at git_commit"
 )
-COMMANDS = "run list status pareto table plot test score ui methods tasks presets count version schema"
+COMMANDS = "run resume list status pareto table plot test score ui methods tasks presets count version schema"
 
 
 def rows_of(file: Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -1,0 +1,68 @@
+"""MLflow's store in a SQLite file: made whole or not at all, for MLflow refuses a half-made one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import uuid
+from contextlib import closing, suppress
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+
+from methods.errors import FrontuneError
+
+
+class StoreUnusable(FrontuneError):
+    """What lies where MLflow's store should be is none."""
+
+
+def prepare_store(tracking_uri: str) -> None:
+    """Make the store's tables, if it is a SQLite file that is not there, and let readers read while it is
+    written. Raises StoreUnusable at once for another file; MLflow would try again for a minute and a half."""
+    url = make_url(tracking_uri) if tracking_uri.startswith("sqlite:") else None
+    if url is None or not url.database:
+        return
+    path = Path(url.database)
+    try:
+        if path.parent.is_dir() and (not path.exists() or path.stat().st_size == 0):
+            _make(path)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StoreUnusable(f"cannot use {path} as MLflow's store: {error}") from error
+
+
+def quiet_migrations() -> None:
+    """MLflow and Alembic report the first migration of a new store, some eighty lines, on stderr."""
+    for name in ("mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _make(path: Path) -> None:
+    """MLflow takes seconds for its migrations; who is killed in them leaves a file of another name."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    quiet_migrations()
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    url = URL.create("sqlite", database=str(temporary)).render_as_string()
+    try:
+        SqlAlchemyStore(url, str(path.with_name("mlartifacts"))).engine.dispose()
+        with suppress(FileNotFoundError):
+            if path.stat().st_size == 0:
+                path.unlink()
+        _put(temporary, path)
+    finally:
+        for file in path.parent.glob(f"{temporary.name}*"):
+            file.unlink(missing_ok=True)
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Unlike a rename, a link never replaces what another process has made meanwhile."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        temporary.rename(path)
