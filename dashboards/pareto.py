@@ -1,48 +1,44 @@
-"""The Pareto front of score (higher is better) against trainable parameters (fewer is better)."""
+"""The Pareto front of mean score (higher is better) against trainable parameters (fewer is better).
+
+Means over seeds, because a front of single trials would reward the seed that was lucky.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable
 
+from dashboards.replicates import Replicates, replicates
 from storage.records import TrialRecord
 
-T = TypeVar("T")
+DIGITS = 12
+"""Means are compared rounded to these, so that ties are ties however their sums were rounded."""
 
 
-def pareto_front(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the completed trials that no other beats, ordered by trainable parameters.
+def pareto_front(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return every replicate of the configurations on the front, by trainable parameters, then by number.
 
-    A trial is beaten by one with score >= and parameters <= with one of them strict; of exact ties the
-    lowest number stays. Trials without a finite score are left out. O(n log n).
+    Raises FrontuneError if the trials are not all of one task and metric.
     """
-    return front_by(scored(trials), lambda t: (t.trainable_params, score_of(t), t.number))
+    return [trial for group in front_of(replicates(trials)) for trial in group.trials]
 
 
-def scored(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """Return the trials that may be compared: complete, with a finite score."""
-    return [t for t in trials if t.state == "complete" and t.score is not None and math.isfinite(t.score)]
+def front_of(groups: Iterable[Replicates]) -> list[Replicates]:
+    """Return the configurations that no other beats, ordered by trainable parameters.
 
-
-def score_of(trial: TrialRecord) -> float:
-    """Return the score of a trial out of `scored`."""
-    assert trial.score is not None
-    return trial.score
-
-
-def front_by(items: Iterable[T], key: Callable[[T], tuple[int, float, int]]) -> list[T]:
-    """Return the front of any items whose key is (trainable parameters, score, number)."""
-
-    def cheapest_then_best(item: T) -> tuple[int, float, int]:
-        params, score, number = key(item)
-        return params, -score, number
-
-    front: list[T] = []
+    One is beaten by another with mean score >= and parameters <= with one of them strict; of exact ties the
+    one with the lowest first number stays. O(n log n).
+    """
+    front: list[Replicates] = []
     best = -math.inf
-    for item in sorted(items, key=cheapest_then_best):
-        score = key(item)[1]
-        if score > best:
-            front.append(item)
-            best = score
+    for group, mean in sorted(((group, round(group.score, DIGITS)) for group in groups), key=_cheapest_first):
+        if mean > best:
+            front.append(group)
+            best = mean
     return front
+
+
+def _cheapest_first(scored: tuple[Replicates, float]) -> tuple[int, float, int]:
+    """Of as many parameters the best first, of exact ties the earliest."""
+    group, mean = scored
+    return group.first.trainable_params, -mean, group.first.number

@@ -1,16 +1,22 @@
-"""Trials as CSV for spreadsheets and data frames: one row a trial, numbers at full precision."""
+"""Trials as CSV for spreadsheets and data frames: one row a trial, numbers at full precision.
+
+`is_pareto` and the last four columns are of the trial's configuration, whose seeds are taken together.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dashboards.files import check_writable, write_atomically
-from dashboards.pareto import pareto_front
+from dashboards.front_probability import front_probabilities
+from dashboards.pareto import front_of
+from dashboards.replicates import Replicates, replicates
 from storage.records import TrialRecord
 
 Cell = int | float | str | bool | datetime | None
@@ -34,6 +40,10 @@ AFTER = (
     "mlflow_run_id",
     "created_at",
     "git_commit",
+    "score_mean",
+    "score_std",
+    "n_seeds",
+    "front_probability",
 )
 # What Excel, LibreOffice and Google Sheets take for a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
@@ -48,7 +58,7 @@ def csv_columns(trials: Iterable[TrialRecord]) -> list[str]:
 
 
 def write_csv(path: Path, sweeps: Sequence[Sequence[TrialRecord]], front_only: bool) -> None:
-    """Write each sweep's front ordered by trainable parameters, or all its trials by number, atomically.
+    """Write the trials of each sweep's front ordered by parameters, or all its trials by number, atomically.
 
     Both have the same columns, those of all trials, so that the two files can be joined.
     Raises FrontuneError if `path` is a folder or lies in none.
@@ -57,9 +67,9 @@ def write_csv(path: Path, sweeps: Sequence[Sequence[TrialRecord]], front_only: b
     every = [trial for trials in sweeps for trial in trials]
     rows: list[list[str]] = []
     for trials in sweeps:
-        front = pareto_front(trials)
-        shown = front if front_only else sorted(trials, key=lambda t: t.number)
-        rows += _rows(shown, front, _hyperparameters(every))
+        found = _Means.of(trials)
+        shown = found.front.values() if front_only else sorted(trials, key=lambda t: t.number)
+        rows += [_row(trial, found, _hyperparameters(every)) for trial in shown]
     write_atomically(path, csv_text([csv_columns(every), *rows]).encode("utf-8"), "the CSV")
 
 
@@ -90,23 +100,42 @@ def csv_cell(value: Cell) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
+@dataclass(frozen=True)
+class _Means:
+    """A sweep's configurations, seeds taken together; `front` holds the trials of the best by number."""
+
+    groups: Mapping[str, Replicates]
+    front: Mapping[int, TrialRecord]
+    front_probability: Mapping[str, float]
+
+    @classmethod
+    def of(cls, trials: Iterable[TrialRecord]) -> _Means:
+        groups = replicates(trials)
+        front = {trial.number: trial for group in front_of(groups) for trial in group.trials}
+        return cls({g.first.config_hash: g for g in groups}, front, front_probabilities(groups))
+
+    def columns(self, trial: TrialRecord) -> dict[str, Cell]:
+        """What is known of the trial by its configuration; nothing where no seed of it has a score."""
+        group = self.groups.get(trial.config_hash)
+        return {
+            "is_pareto": trial.number in self.front,
+            "score_mean": group.score if group else None,
+            "score_std": group.std if group else None,
+            "n_seeds": group.n if group else None,
+            "front_probability": self.front_probability.get(trial.config_hash),
+        }
+
+
 def _hyperparameters(trials: Iterable[TrialRecord]) -> list[str]:
     names = {name for trial in trials for name in trial.hyperparameters}
     return sorted(names.difference(BEFORE, AFTER))
 
 
-def _rows(
-    trials: Iterable[TrialRecord], front: Iterable[TrialRecord], hyperparameters: Sequence[str]
-) -> list[list[str]]:
-    on_front = {(t.sweep, t.number) for t in front}
-    return [_row(t, (t.sweep, t.number) in on_front, hyperparameters) for t in trials]
-
-
-def _row(trial: TrialRecord, is_pareto: bool, hyperparameters: Sequence[str]) -> list[str]:
+def _row(trial: TrialRecord, found: _Means, hyperparameters: Sequence[str]) -> list[str]:
     computed: dict[str, Cell] = {
         "trial": trial.number,
-        "is_pareto": is_pareto,
         "trainable_pct": trial.trainable_pct if trial.base_params else None,
+        **found.columns(trial),
     }
 
     def fixed(name: str) -> Cell:

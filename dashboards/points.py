@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards.appearance import method_order
+from dashboards.pareto import front_of
 from dashboards.printing import one_line, print_lr, print_score, score_title
-from dashboards.replicates import Replicates, front_of, replicates
+from dashboards.replicates import Replicates, replicates
 from storage.records import TrialRecord, Value
 
 
@@ -42,7 +43,7 @@ def tradeoff_points(trials: Sequence[TrialRecord]) -> list[Point]:
     `is_pareto` is the front of the averaged points. Raises FrontuneError if tasks or metrics are mixed.
     """
     groups = replicates(trials)
-    front = front_of(groups)
+    front = {group.first.config_hash for group in front_of(groups)}
     points = [_point(group, group.first.config_hash in front) for group in groups]
     return sorted(points, key=lambda p: (*method_order(p.method), p.trainable_params))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dashboards.pareto import front_by, score_of, scored
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
 
@@ -28,14 +28,19 @@ class Replicates:
         return len(self.trials)
 
     @property
+    def scores(self) -> tuple[float, ...]:
+        """The score with each seed."""
+        return tuple(score_of(t) for t in self.trials)
+
+    @property
     def score(self) -> float:
         """The mean score."""
-        return statistics.fmean(score_of(t) for t in self.trials)
+        return statistics.fmean(self.scores)
 
     @property
     def std(self) -> float | None:
         """The sample standard deviation of the score; None with one seed."""
-        return statistics.stdev(score_of(t) for t in self.trials) if self.n > 1 else None
+        return statistics.stdev(self.scores) if self.n > 1 else None
 
 
 def replicates(trials: Iterable[TrialRecord]) -> list[Replicates]:
@@ -54,10 +59,12 @@ def replicates(trials: Iterable[TrialRecord]) -> list[Replicates]:
     return found
 
 
-def front_of(groups: Iterable[Replicates]) -> set[str]:
-    """Return the config hashes on the front of mean score against parameters.
+def scored(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that may be compared: complete, with a finite score."""
+    return [t for t in trials if t.state == "complete" and t.score is not None and math.isfinite(t.score)]
 
-    Means, because a front of single trials would reward the seed that was lucky.
-    """
-    front = front_by(groups, lambda g: (g.first.trainable_params, g.score, g.first.number))
-    return {g.first.config_hash for g in front}
+
+def score_of(trial: TrialRecord) -> float:
+    """Return the score of a trial out of `scored`."""
+    assert trial.score is not None
+    return trial.score

@@ -10,10 +10,11 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from dashboards.appearance import method_order
-from dashboards.pareto import scored
+from dashboards.front_probability import front_probabilities
+from dashboards.pareto import front_of
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.printing import one_line, print_count, print_lr, print_score, score_title
-from dashboards.replicates import Replicates, front_of, replicates
+from dashboards.replicates import Replicates, replicates, scored
 from storage.records import TrialRecord, TrialState
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _NOT_SHOWN: tuple[TrialState, ...] = ("failed", "pruned", "interrupted", "runnin
 class TableRow:
     """One configuration, its replicates averaged: `score` and `std` (None with one seed) as stored.
 
-    `source` is empty for one's own, else whose number it is.
+    `source` is empty for one's own, else whose number it is. `front_probability` is None where no seed was
+    repeated.
     """
 
     method: str
@@ -44,6 +46,7 @@ class TableRow:
     is_best: bool
     config_hash: str
     source: str = ""
+    front_probability: float | None = None
 
 
 def table_rows(trials: Sequence[TrialRecord]) -> list[TableRow]:
@@ -52,9 +55,13 @@ def table_rows(trials: Sequence[TrialRecord]) -> list[TableRow]:
     `is_pareto` is the front of the averaged rows. Raises FrontuneError if tasks or metrics are mixed.
     """
     groups = replicates(trials)
-    front = front_of(groups)
+    front = {group.first.config_hash for group in front_of(groups)}
     best = max((g.score for g in groups), default=None)
-    rows = [_table_row(g, g.first.config_hash in front, g.score == best) for g in groups]
+    chances = front_probabilities(groups)
+    rows = [
+        _table_row(g, g.first.config_hash in front, g.score == best, chances.get(g.first.config_hash))
+        for g in groups
+    ]
     return sorted(
         rows, key=lambda r: (*method_order(r.method), r.trainable_params, r.label, r.learning_rates)
     )
@@ -131,7 +138,7 @@ def render_csv(rows: Sequence[TableRow], sweeps: Sequence[str] = ()) -> str:
     return csv_text(lines)
 
 
-def _table_row(group: Replicates, is_pareto: bool, is_best: bool) -> TableRow:
+def _table_row(group: Replicates, is_pareto: bool, is_best: bool, chance: float | None) -> TableRow:
     first = group.first
     return TableRow(
         method=first.method,
@@ -147,6 +154,7 @@ def _table_row(group: Replicates, is_pareto: bool, is_best: bool) -> TableRow:
         is_pareto=is_pareto,
         is_best=is_best,
         config_hash=first.config_hash,
+        front_probability=chance,
     )
 
 
@@ -194,8 +202,14 @@ def _cells(row: TableRow, with_title: bool, with_seeds: bool) -> list[str]:
         print_score(row.score, row.std, row.metric),
         *(["-" if row.source else str(row.n)] if with_seeds else []),
         _print_rates(row),
-        MARK if row.is_pareto else "",
+        _front_cell(row),
     ]
+
+
+def _front_cell(row: TableRow) -> str:
+    """``✓ 87%`` on the front, ``12%`` off it; no percentage where it rounds to 0 or 100, or is not known."""
+    chance = "" if row.front_probability is None else f"{100 * row.front_probability:.0f}%"
+    return f"{MARK if row.is_pareto else ''} {'' if chance in ('0%', '100%') else chance}".strip()
 
 
 def _with_group_edges(rows: Sequence[TableRow]) -> list[tuple[TableRow, bool, bool]]:

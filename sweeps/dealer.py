@@ -116,7 +116,7 @@ class Dealer:
 
 
 def widening(trials: list[TrialRecord]) -> dict[str, float]:
-    """The share of each method's complete trials that stand on the front."""
+    """The share of each method's complete trials whose configuration stands on the front."""
     front = {t.number for t in pareto_front(trials)}
     complete = [t for t in trials if t.state == "complete"]
     return {

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
+from dashboards.pareto import front_of
 from dashboards.printing import print_score, score_title
-from dashboards.replicates import Replicates, front_of, replicates
+from dashboards.replicates import Replicates, replicates
 from methods.errors import FrontuneError
 from methods.frozen import FrozenBase
 from methods.loading import base_folder, default_device, fingerprint, load_tokenizer
@@ -46,16 +47,14 @@ def score_front(name: str, workspace_path: str) -> None:
     with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
         found = find(ledger, name)
         for sweep in found.sweeps:
-            groups = replicates(found.trials[sweep.name])
-            hashes = front_of(groups)
-            front = [group for group in groups if group.first.config_hash in hashes]
+            front = front_of(replicates(found.trials[sweep.name]))
             if not front:
                 raise FrontuneError(f"sweep {sweep.name!r} has no scored trial yet")
             trials = [trial for group in front for trial in group.trials]
             _score_missing(sweep, trials, ledger, workspace)
             _mirror(trials, ledger, workspace)
             click.echo(f"{sweep.name}: {sweep.task} on {sweep.base}, test split")
-            for group in sorted(front, key=lambda group: group.first.trainable_params):
+            for group in front:
                 click.echo(f"  {_line(group, ledger)}")
                 if others := _others(group, ledger):
                     click.echo(f"    {others}")

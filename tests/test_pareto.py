@@ -6,6 +6,7 @@ import csv
 import hashlib
 import random
 import stat
+import statistics
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -51,8 +52,11 @@ def make_trial(**overrides: Any) -> TrialRecord:
 
 
 def trials_of(*pairs: tuple[int, float | None]) -> list[TrialRecord]:
-    """Return trials numbered in order, each with (trainable parameters, score)."""
-    return [make_trial(number=i, trainable_params=p, score=s) for i, (p, s) in enumerate(pairs)]
+    """Return trials of different configurations, numbered, each with (trainable parameters, score)."""
+    return [
+        make_trial(number=i, config_hash=f"c{i}", trainable_params=p, score=s)
+        for i, (p, s) in enumerate(pairs)
+    ]
 
 
 def beats(a: TrialRecord, b: TrialRecord) -> bool:
@@ -90,7 +94,7 @@ def test_pareto_front_leaves_out_trials_without_a_finite_score_or_not_complete()
 
 
 def test_pareto_front_takes_a_reused_trial_like_any_other() -> None:
-    reused = make_trial(number=1, score=0.95, reused_from="other/3")
+    reused = make_trial(number=1, score=0.95, label="r_v = 4", reused_from="other/3")
     assert pareto_front([make_trial(), reused]) == [reused]
 
 
@@ -104,6 +108,19 @@ def test_pareto_front_equals_the_quadratic_definition_with_many_ties(seed: int) 
     assert pareto_front(trials) == sorted(wanted, key=lambda t: t.trainable_params)
 
 
+def test_the_front_is_that_of_the_means_and_holds_every_replicate() -> None:
+    lucky = [make_trial(number=i, seed=i, trainable_params=20, score=s) for i, s in enumerate((0.99, 0.01))]
+    steady = [make_trial(number=5 + i, seed=i, trainable_params=10, score=0.7) for i in range(3)]
+    assert pareto_front([*lucky, *steady[::-1]]) == steady
+
+
+def test_means_that_differ_by_rounding_alone_are_ties() -> None:
+    plain = make_trial(number=0, trainable_params=10, score=0.2)
+    sums = [make_trial(number=i, seed=i, trainable_params=20, score=i / 10) for i in (1, 2, 3)]
+    assert sum(t.score or 0 for t in sums) / 3 != 0.2
+    assert pareto_front([plain, *sums]) == [plain]
+
+
 def test_a_front_of_a_hundred_thousand_trials_takes_no_quadratic_time() -> None:
     trials = [make_trial(config_hash="h")] * 100_000
     assert len(pareto_front(trials)) == 1
@@ -114,13 +131,14 @@ def test_csv_columns_are_in_their_documented_order_with_hyperparameters_sorted_b
     assert ",".join(csv_columns(trials)) == (
         "sweep,study,trial,state,is_pareto,method,config_hash,seed,base,task,l_p,r_v,score,metric,"
         "trainable_params,stored_params,trainable_pct,lr,batch_size,steps,train_seconds,eval_seconds,"
-        "wall_seconds,tokens_per_second,peak_memory_bytes,device,mlflow_run_id,created_at,git_commit"
+        "wall_seconds,tokens_per_second,peak_memory_bytes,device,mlflow_run_id,created_at,git_commit,"
+        "score_mean,score_std,n_seeds,front_probability"
     )
 
 
 def test_a_hyperparameter_named_like_a_fixed_column_makes_no_second_column() -> None:
     columns = csv_columns([make_trial(hyperparameters={"lr": 2e-4, "score": 1, "trial": 2, "is_pareto": 3})])
-    assert len(columns) == len(set(columns)) == 27
+    assert len(columns) == len(set(columns)) == 31
 
 
 def test_csv_keeps_numbers_whole_and_writes_booleans_times_and_absence(tmp_path: Path) -> None:
@@ -182,6 +200,34 @@ def test_csv_holds_the_front_by_parameters_or_all_trials_by_number(tmp_path: Pat
     ]
     assert [r["trial"] for r in front] == ["1", "0"]
     assert list(every[0]) == list(front[0])
+
+
+def test_csv_ends_with_the_mean_of_the_seeds_their_deviation_and_the_chance_of_the_front(
+    tmp_path: Path,
+) -> None:
+    scores, std = (0.5, 0.75), repr(statistics.stdev((0.5, 0.75)))
+    noisy = [make_trial(number=i, seed=i, trainable_params=20, score=s) for i, s in enumerate(scores)]
+    lost = make_trial(number=2, seed=2, trainable_params=20, state="failed", score=None)
+    single = make_trial(number=3, trainable_params=10, score=0.6)
+    write_csv(tmp_path / "all.csv", [[*noisy, lost, single]], front_only=False)
+    write_csv(tmp_path / "front.csv", [[*noisy, lost, single]], front_only=True)
+    rows = read(tmp_path / "all.csv")
+    last = ("is_pareto", "score_mean", "score_std", "n_seeds", "front_probability")
+    # Of the four resamples of two seeds, one has a mean of 0.5, which 0.6 with fewer parameters beats.
+    assert [tuple(row[name] for name in last) for row in rows] == [
+        *[("true", "0.625", std, "2", "0.75")] * 2,
+        ("false", "0.625", std, "2", "0.75"),
+        ("true", "0.6", "", "1", "1.0"),
+    ]
+    assert [row["trial"] for row in read(tmp_path / "front.csv")] == ["3", "0", "1"]
+
+
+def test_csv_gives_no_chance_of_the_front_where_no_seed_was_repeated(tmp_path: Path) -> None:
+    write_csv(tmp_path / "all.csv", [trials_of((10, 0.5), (20, 0.4))], front_only=False)
+    found = [
+        (row["score_mean"], row["n_seeds"], row["front_probability"]) for row in read(tmp_path / "all.csv")
+    ]
+    assert found == [("0.5", "1", ""), ("0.4", "1", "")]
 
 
 def test_csv_replaces_a_file_whole_and_leaves_no_draft_behind(tmp_path: Path) -> None:

@@ -229,3 +229,14 @@ def test_unknown_methods_look_the_same_in_every_process_and_stand_last() -> None
     assert done.stdout.strip() == str(appearance("my_plugin"))
     assert appearance("my_plugin").symbol not in {look.symbol for look in KNOWN.values()}
     assert sorted(["zeta", "alpha", *KNOWN], key=method_order) == [*KNOWN, "alpha", "zeta"]
+
+
+def test_repeated_seeds_show_how_probable_a_place_on_the_front_is() -> None:
+    noisy = [make_trial(number=i, seed=i, trainable_params=20, score=s) for i, s in enumerate((0.5, 0.75))]
+    small = make_trial(number=2, trainable_params=10, score=0.6)
+    shaky = [make_trial(number=3 + i, seed=i, trainable_params=30, score=s) for i, s in enumerate((0.5, 0.7))]
+    rows = table_rows([*noisy, small, *shaky])
+    # Means of 0.6 and 0.7 (3/4) count where they beat those of 20 parameters: never, 0.5 or 0.625 (3/4).
+    assert [row.front_probability for row in rows] == [1.0, 0.75, 0.25 * 0.75]
+    cells = [line.split("|")[-2].strip() for line in render_markdown(rows).splitlines()[2:]]
+    assert cells == ["✓", "✓ 75%", "19%"]
