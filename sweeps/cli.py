@@ -225,6 +225,13 @@ def count(base: str, preset: str | None, method: str | None, form: Format) -> No
     "--split", type=click.Choice(["validation", "test"]), default=None, help="[default: validation]"
 )
 @click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="For own_data: task.prompt, task.completion, task.score.",
+)
+@click.option(
     "--references",
     type=click.Path(path_type=Path),
     multiple=True,

@@ -16,6 +16,7 @@ from sweeps.metrics.scores import Scores
 from sweeps.tasks.base import Example, Split
 
 Form = Literal["rich", "json"]
+SETTINGS = ("task.prompt", "task.completion", "task.score")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ScoreRequest:
     metrics: str | None = None
     lowercase: bool | None = None
     tokenize: str | None = None
+    settings: tuple[str, ...] = ()
 
 
 class ManyReferences(click.Command):
@@ -60,17 +62,20 @@ def score_command(request: ScoreRequest, form: Form) -> None:
 
 def score_task(request: ScoreRequest) -> Scores:
     """Score one prediction for each example of a task's split, in the split's order."""
-    from sweeps.tasks import task_named
+    from sweeps.tasks import make_task
 
     assert request.task is not None
     split = cast(Split, request.split or "validation")
-    task = task_named(request.task)(request.data)
+    task = make_task(request.task, request.data, **_settings(request.settings))
     examples = task.examples(split)
     lines = [line.strip() for line in read_lines(request.predictions, "predictions")]
     rows = f"the {split} split of task {task.name}" + (f" in '{request.data}'" if request.data else "")
     _check_count(lines, request.predictions, "predictions", len(examples), rows)
     if task.decoding is None:
         return _accuracy(examples, lines, request.predictions)
+    for number, (example, line) in enumerate(zip(examples, lines, strict=True)):
+        if why := task.objection(example, line):
+            raise FrontuneError(f"predictions '{request.predictions}', line {number + 1}: {why}")
     try:
         return task.score(examples, lines)
     except FrontuneError as error:
@@ -118,7 +123,7 @@ def as_json(scores: Scores) -> dict[str, object]:
 
 def _check(request: ScoreRequest) -> None:
     """Refuse what belongs to the command's other form."""
-    for_task = {"--data": request.data, "--split": request.split}
+    for_task = {"--data": request.data, "--split": request.split, "--set": request.settings or None}
     for_files = {
         "--references": request.references or None,
         "--metrics": request.metrics,
@@ -131,6 +136,17 @@ def _check(request: ScoreRequest) -> None:
         raise FrontuneError(f"{odd[0]} has no meaning here: {wanted}")
     if not request.task and not request.references:
         raise FrontuneError("give a TASK, or --references FILE ... to score plain text files")
+
+
+def _settings(given: Sequence[str]) -> dict[str, str]:
+    """Keys of a sweep file's `task` that say what one's own data are."""
+    settings: dict[str, str] = {}
+    for setting in given:
+        key, equals, value = setting.partition("=")
+        if not equals or key not in SETTINGS:
+            raise FrontuneError(f"--set: wanted {', '.join(SETTINGS)} with = and a value, got {setting!r}")
+        settings[key.removeprefix("task.")] = value
+    return settings
 
 
 def _check_count(lines: Sequence[str], file: Path, what: str, wanted: int, rows: str) -> None:

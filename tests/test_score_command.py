@@ -54,6 +54,38 @@ def test_labels_are_scored_by_accuracy_also_by_group(frontune: Frontune, mnli: P
     assert "accuracy/fiction   100.0" in table
 
 
+def test_one_s_own_data_are_scored_as_their_sweep_file_says(frontune: Frontune, tmp_path: Path) -> None:
+    rows = [{"question": "1 + 1", "answer": "two"}, {"question": "1 + 2", "answer": "three"}]
+    data = folder_of(tmp_path / "own", "validation", rows)
+    file = write(tmp_path / "out.txt", "two", "four")
+    command = ("score", "own_data", "--predictions", file, "--data", data, "--format", "json")
+    own = ("--set", "task.prompt={question} =", "--set", "task.completion=answer")
+    assert json.loads(frontune(*command, *own).stdout) == {"exact_match": 0.5}
+    chrf = json.loads(frontune(*command, *own, "--set", "task.score=chrf").stdout)
+    assert 0 < chrf["chrf"] < 0.5
+    assert said(frontune(*command, *own[:2])).startswith("task.completion: own_data needs the column")
+    wanted = "--set: wanted task.prompt, task.completion, task.score with = and a value, got"
+    for odd in ("task.data=x", "completion=answer", "task.prompt"):
+        assert said(frontune(*command, "--set", odd)) == f"{wanted} '{odd}'"
+
+
+def test_a_file_of_queries_that_would_write_is_refused_and_a_value_may_say_anything(
+    frontune: Frontune, tmp_path: Path
+) -> None:
+    table = {"header": ["Name", "Kind"], "types": ["text", "text"], "rows": [["A", "B; drop table x"]]}
+    conds = {"column_index": [1], "operator_index": [0], "condition": ["B; drop table x"]}
+    row = {"question": "who?", "table": table, "sql": {"sel": 0, "agg": 0, "conds": conds}}
+    data = folder_of(tmp_path / "wikisql", "validation", [row, row])
+    right = "SELECT Name FROM table WHERE Kind = 'B; drop table x'"
+    for bad in ("drop table data", "SELECT Name FROM table; DELETE FROM table", "PRAGMA user_version = 3"):
+        file = write(tmp_path / "queries.txt", right, bad)
+        message = said(frontune("score", "wikisql", "--predictions", file, "--data", data))
+        assert message.startswith(f"predictions '{file}', line 2: wanted a SELECT query, got ")
+    file = write(tmp_path / "queries.txt", right, "I do not know")
+    result = frontune("score", "wikisql", "--predictions", file, "--data", data, "--format", "json")
+    assert json.loads(result.stdout) == {"lf_accuracy": 0.5, "execution_accuracy": 0.5}
+
+
 def test_the_demo_and_its_right_answers_score_one(frontune: Frontune, tmp_path: Path) -> None:
     from sweeps.tasks import task_named
 

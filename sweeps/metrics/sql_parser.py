@@ -24,6 +24,10 @@ STATEMENT = re.compile(
     r";\s*(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|DROP|CREATE|ALTER|ATTACH|DETACH|PRAGMA|VACUUM|WITH)\b",
     re.IGNORECASE,
 )
+WRITING = re.compile(
+    r"(?:^|;)\s*((?:INSERT|UPDATE|DELETE|REPLACE|DROP|CREATE|ALTER|TRUNCATE|ATTACH|DETACH|PRAGMA|VACUUM)\b)",
+    re.IGNORECASE,
+)
 QUOTES = "\"'`"
 QUOTED = {quote: re.compile(f"{quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*{quote}") for quote in QUOTES}
 
@@ -47,6 +51,12 @@ def parse_sql(text: str, header: Sequence[str]) -> Query | None:
             if conditions is not None:
                 return Query(*selected, conditions)
     return None
+
+
+def writing_statement(text: str) -> str:
+    """Return the keyword of a statement in the text that would change a database; empty without one."""
+    found = WRITING.search(text)
+    return found[1].upper() if found else ""
 
 
 class _Columns:

@@ -65,6 +65,13 @@ class Task(ABC):
         """Return what of a generated text is the answer, on one line, as it is scored and kept."""
         return " ".join(text.split())
 
+    def objection(self, example: Example, text: str) -> str:
+        """Return why a line of a user's file of predictions is refused; empty where it is scored.
+
+        What a slot generates is never refused: it is wrong.
+        """
+        return ""
+
     def score(self, examples: Sequence[Example], texts: Sequence[str]) -> Scores:
         """Score one generated text for each example; the headline metric is named `metric`."""
         raise NotImplementedError(f"task {self.name} generates no text")

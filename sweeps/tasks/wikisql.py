@@ -22,7 +22,7 @@ from sweeps.metrics.sql import (
     write_sql,
 )
 from sweeps.metrics.sql_engine import run_queries
-from sweeps.metrics.sql_parser import parse_sql
+from sweeps.metrics.sql_parser import parse_sql, writing_statement
 from sweeps.tasks.base import Example, Split, Task
 from sweeps.tasks.reading import SUFFIXES, Rows, read_rows, text_of
 from sweeps.training.decoding import Decoding
@@ -96,6 +96,13 @@ class WikiSQL(Task):
             gold["rows"] = _rows(table, len(header), len(gold["types"]), where)
         gold |= {"sel": query.sel, "agg": query.agg, "conds": [list(cond) for cond in query.conds]}
         return Example(prompt, f" {sql}", references=(sql,), gold=gold)
+
+    def objection(self, example: Example, text: str) -> str:
+        """What parses is a query, whatever its values say; what would write is refused."""
+        keyword = writing_statement(text)
+        if not keyword or parse_sql(text, example.gold["header"]):
+            return ""
+        return f"wanted a SELECT query, got {short(text)}; {keyword} would write, and nothing was run"
 
     def score(self, examples: Sequence[Example], texts: Sequence[str]) -> Scores:
         """Logical-form accuracy over all rows, execution accuracy over those whose gold query can be run."""
