@@ -22,10 +22,10 @@ from sweeps.interrupts import held_back
 from sweeps.judge import Judged, judge
 from sweeps.patience import patiently
 from sweeps.plan import Plan
-from sweeps.pruning import Rungs
+from sweeps.pruning import Rungs, rung_number
 from sweeps.study import mean_score, open_studies
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
-from sweeps.trial_records import PlannedTrial, continued, finished, plan_trials, reused
+from sweeps.trial_records import PlannedTrial, continued, finished, plan_trials, pruned, reused
 
 SHOWN_REFUSALS = 3
 """Of one method, among what is drawn; the others are listed by `frontune status`."""
@@ -199,12 +199,12 @@ class Driver:
         score = judged.result.score
         if score is None:
             return
-        rung = planned.spec.rungs.index(event.step)
+        rung = rung_number(event.step, planned.spec.rungs)
         found = RungScore(event.number, rung, event.step, score)
         self.books.rung(found)
         if not self._rungs.reach(found, planned.record.trainable_params):
             self.executor.cancel(event.number)
-            self._end(finished(planned.record, judged.result, {}, state="pruned"))
+            self._end(pruned(planned.record, judged.result))
 
     def _finished(self, planned: PlannedTrial, result: TrialResult) -> TrialOutcome:
         """Have the task judge what was generated, and keep that beside the weights."""
@@ -252,9 +252,12 @@ class Driver:
         self._running.pop(trial.number)
         self.display.ended(trial)
         if trial.state in ENDED:
-            with suppress(OSError):
-                self.books.workspace.checkpoint_file(trial.sweep, trial.number).unlink(missing_ok=True)
+            self._forget_state(trial)
             self._tell(self._deals[trial.number])
+
+    def _forget_state(self, trial: TrialRecord) -> None:
+        with suppress(OSError):
+            self.books.workspace.checkpoint_file(trial.sweep, trial.number).unlink(missing_ok=True)
 
     def _tell(self, deal: Deal) -> None:
         """Tell the study how a point fared, once all of its replicates have ended."""
@@ -273,6 +276,10 @@ class Driver:
             known = self.books.trials.get(planned.record.number)
             if known is None or known.state not in ENDED:
                 self._end(TrialOutcome(replace(planned.record, state="interrupted", reason=reason)))
+        for trial in self.books.trials.values():
+            # Of one that ended just before a driver was killed, or while its worker still wrote, it is left.
+            if trial.state in ENDED:
+                self._forget_state(trial)
         return self.books.close(ending)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from storage.records import RungScore
 
@@ -23,6 +24,11 @@ def rung_steps(total_steps: int, reduction: int = REDUCTION) -> tuple[int, ...]:
     """Return the steps after which a trial is at a rung: a ninth and a third of its way with reduction 3."""
     steps = {total_steps // reduction**k for k in range(RUNGS, 0, -1)}
     return tuple(sorted(step for step in steps if 0 < step < total_steps))
+
+
+def rung_number(step: int, rungs: Sequence[int]) -> int:
+    """Return which rung a step is at: 0 is the first, also for a trial too short to have all."""
+    return RUNGS - len(rungs) + rungs.index(step)
 
 
 def goes_on(
@@ -53,11 +59,12 @@ class Rungs:
             self._at(each.rung)[each.number] = (each.score, params[each.number])
 
     def reach(self, found: RungScore, trainable_params: int) -> bool:
-        """A trial reached a rung; return whether it goes on."""
+        """A trial reached a rung; return whether it goes on. Twice is as good as once: it is judged against
+        those that were there before it the first time."""
         reached = self._at(found.rung)
-        earlier = [entry for number, entry in reached.items() if number != found.number]
         reached.setdefault(found.number, (found.score, trainable_params))
-        return goes_on(found.score, trainable_params, earlier, self.reduction)
+        earlier = [reached[number] for number in takewhile(lambda n: n != found.number, reached)]
+        return goes_on(reached[found.number][0], trainable_params, earlier, self.reduction)
 
     def _at(self, rung: int) -> dict[int, tuple[float, int]]:
         return self._reached.setdefault(rung, {})

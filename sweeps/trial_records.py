@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from dashboards.printing import print_score
 from methods.base import Method
 from methods.expression import format_method
 from methods.registry import plugin_fingerprint
-from storage.records import Artifact, Measurement, TrialOutcome, TrialRecord, TrialState
+from storage.records import Artifact, Measurement, TrialOutcome, TrialRecord
 from storage.workspace import Workspace
 from sweeps.dealer import Deal
 from sweeps.plan import Plan
@@ -104,14 +105,22 @@ def continued(planned: PlannedTrial, known: TrialRecord | None) -> PlannedTrial:
     return replace(planned, record=record)
 
 
-def finished(
-    record: TrialRecord, result: TrialResult, files: Mapping[str, str], state: TrialState = "complete"
-) -> TrialOutcome:
-    """What the ledger is told of a trial that came to its end, or was pruned at a rung; `files` by kind,
-    relative to the workspace."""
+def pruned(record: TrialRecord, result: TrialResult) -> TrialOutcome:
+    """What the ledger is told of a trial that was stopped at a rung: what it measured there, and why."""
+    outcome = finished(record, result, {})
+    shown = print_score(result.score or 0.0, None, record.metric)
+    reason = (
+        f"{record.metric} {shown} after step {result.steps} of {record.steps} is not among the better of the "
+        "trials with at most its trainable parameters"
+    )
+    return replace(outcome, trial=replace(outcome.trial, state="pruned", reason=reason))
+
+
+def finished(record: TrialRecord, result: TrialResult, files: Mapping[str, str]) -> TrialOutcome:
+    """What the ledger is told of a trial that came to its end; `files` by kind, relative to the workspace."""
     trial = replace(
         record,
-        state=state,
+        state="complete",
         score=result.score,
         trainable_params=result.trainable_params,
         stored_params=result.stored_params,

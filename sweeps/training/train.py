@@ -83,7 +83,7 @@ class PackRunner:
         for number in list(self._runs):
             self._end(number)
 
-    def _admit(self) -> Iterator[Failed]:
+    def _admit(self) -> Iterator[TrialEvent]:
         """Open a slot for each trial that may begin now; those that need the base alone come last, and then
         all that wait, so that the others make room for them once."""
         for trial in sorted(self._waiting, key=lambda each: _is_exclusive(each) != self._emptied):
@@ -95,7 +95,8 @@ class PackRunner:
             if not self._runs:
                 start_measuring(base.device)
             try:
-                self._runs[trial.number] = TrialRun.open(base, self._data, trial)
+                self._runs[trial.number] = run = TrialRun.open(base, self._data, trial)
+                yield from run.gone_on()
             except Exception as error:
                 self._end(trial.number)
                 yield _failed(trial.number, error)

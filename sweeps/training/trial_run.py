@@ -91,6 +91,12 @@ class TrialRun:
             save_state(slot, spec, self.spent)
             yield Rung(spec.number, slot.step, self._result(scored) if scored else None)
 
+    def gone_on(self) -> Iterator[TrialEvent]:
+        """Tell once more of the rung that the trial goes on from: who stopped it may have been killed before
+        he heard of it, or before he had stopped it."""
+        if self.spec.score_rungs and self.slot.step in self.spec.rungs:
+            yield Rung(self.spec.number, self.slot.step, self._result(self._score()))
+
     def _score(self) -> Evaluation:
         began = time.perf_counter()
         evaluation = evaluate(self.base, self.data, self.slot)
