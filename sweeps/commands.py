@@ -21,6 +21,7 @@ from storage.records import Refusal, SweepRecord, TrialRecord
 from storage.workspace import Workspace
 from sweeps.catalogue import sweep_file
 from sweeps.display import refusal_line
+from sweeps.front_replicates import searched
 from sweeps.interrupts import terminable
 
 if TYPE_CHECKING:
@@ -73,9 +74,10 @@ def _print_results(done: SweepRun, plan: Plan, console: Console) -> int:
     """Print the front and what was written; return 1 where no trial has a score."""
     spec = plan.spec
     trials = _ledger(str(done.workspace.root)).trials(spec.name)
-    if done.ending == "complete" and spec.trials is not None and len(trials) < spec.trials:
+    n_searched = len(searched(trials, spec.seeds))
+    if done.ending == "complete" and spec.trials is not None and n_searched < spec.trials:
         why = "nothing else is left to try" if len(spec.seeds) == 1 else f"a point takes {len(spec.seeds)}"
-        click.echo(f"{len(trials)} of {spec.trials} trials: {why}")
+        click.echo(f"{n_searched} of {spec.trials} trials: {why}")
     if done.files:
         _print_front(console, trials)
     else:
@@ -107,9 +109,11 @@ def status_command(name: str, workspace: str) -> None:
 
 def _print_status(sweep: SweepRecord, trials: list[TrialRecord], refusals: list[Refusal]) -> None:
     states = Counter(trial.state for trial in trials)
-    budget = sweep.spec.get("trials")
-    of = f" of {budget}" if isinstance(budget, int) and budget >= len(trials) else ""
-    click.echo(f"{sweep.name}: {sweep.task} on {sweep.base}, {len(trials)}{of} trials")
+    budget, seeds = sweep.spec.get("trials"), sweep.spec.get("seeds")
+    own = searched(trials, seeds if isinstance(seeds, list) else [0])
+    of = f" of {budget}" if isinstance(budget, int) and budget >= len(own) else ""
+    more = f", {len(trials) - len(own)} further replicates of the front" if len(trials) > len(own) else ""
+    click.echo(f"{sweep.name}: {sweep.task} on {sweep.base}, {len(own)}{of} trials{more}")
     for state, n in sorted(states.items()):
         click.echo(f"  {n} {state}")
     for trial in trials:

@@ -50,6 +50,12 @@ class Dealer:
             if waits
         ]
 
+    def dealt(self, method: str, number: int) -> Deal:
+        """Return the deal of a point that was dealt earlier, by the number that its study gave it."""
+        study = self._studies[method]
+        (point,) = [point for known, point, _ in study.asked() if known == number]
+        return Deal(study, number, point)
+
     def take_refusals(self) -> list[Refusal]:
         """Return what was refused since the last time, each configuration once."""
         taken, self._refusals = list(dict.fromkeys(self._refusals)), []

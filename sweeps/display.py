@@ -57,6 +57,13 @@ class Display:
         if self._bars:
             self._bars.update(self._sweep, completed=ended)
 
+    def expect_more(self, trials: int) -> None:
+        """So many trials come on top of those that have ended."""
+        if trials:
+            self._total = self._ended + trials
+        if trials and self._bars:
+            self._bars.update(self._sweep, total=self._total)
+
     def started(self, trial: TrialRecord) -> None:
         """A trial begins to train."""
         if self._bars:

@@ -18,6 +18,7 @@ from sweeps.dealer import Deal, Dealer, widening
 from sweeps.display import Display, refusal_line
 from sweeps.executors.base import Executor
 from sweeps.failures import Again, after_failure
+from sweeps.front_replicates import missing_replicates, searched
 from sweeps.interrupts import held_back
 from sweeps.judge import Judged, judge
 from sweeps.patience import patiently
@@ -137,12 +138,13 @@ class Driver:
         return False
 
     def _next_trial(self) -> PlannedTrial | None:
-        """A trial that is tried again, the next replicate of the point at hand, or the first of a new one."""
+        """A trial that is tried again, the next replicate of the point at hand, the first of a new one, or,
+        with the search over, a further replicate of the front."""
         while not self._backlog:
             deal = self._unfinished.pop(0) if self._unfinished else self._deal_within_budget()
-            if deal is None:
+            self._backlog = self._front_replicates() if deal is None else self._replicates(deal)
+            if deal is None and not self._backlog:
                 return None
-            self._backlog = self._replicates(deal)
         return self._backlog.pop(0)
 
     def _replicates(self, deal: Deal) -> list[PlannedTrial]:
@@ -150,17 +152,34 @@ class Driver:
         books = self.books
         mine = {n: books.trials[n] for n in books.of_point.get((deal.study.name, deal.number), ())}
         first = min(mine, default=books.next_number)
-        planned = plan_trials(deal, self.plan, books.workspace, first, self.provenance.git_commit)
-        self._deals |= {trial.spec.number: deal for trial in planned}
-        ended = {number for number, trial in mine.items() if trial.state in ENDED}
+        planned = self._plan_trials(deal, {seed: first + i for i, seed in enumerate(self.plan.spec.seeds)})
         self._tell(deal)
-        return [continued(p, mine.get(p.spec.number)) for p in planned if p.spec.number not in ended]
+        return [p for p in planned if p.spec.number not in mine or mine[p.spec.number].state not in ENDED]
+
+    def _front_replicates(self) -> list[PlannedTrial]:
+        """The further seeds of the front's configurations, once its scores are known."""
+        if self._running:
+            return []
+        trials, planned = list(self.books.trials.values()), list[PlannedTrial]()
+        for config in missing_replicates(trials, self.plan.spec, ENDED):
+            deal = self._dealer.dealt(config.first.method, config.first.point)
+            planned += self._plan_trials(deal, config.numbers)
+        self.display.expect_more(len(planned))
+        return planned
+
+    def _plan_trials(self, deal: Deal, numbers: dict[int, int]) -> list[PlannedTrial]:
+        """The trials of a point with these numbers by seed; of an interrupted run some may have begun."""
+        books = self.books
+        planned = plan_trials(deal, self.plan, books.workspace, numbers, self.provenance.git_commit)
+        self._deals |= {trial.spec.number: deal for trial in planned}
+        return [continued(trial, books.trials.get(trial.spec.number)) for trial in planned]
 
     def _deal_within_budget(self) -> Deal | None:
-        spec, trials = self.plan.spec, self.books.trials
+        spec = self.plan.spec
+        trials = searched(self.books.trials.values(), spec.seeds)
         if self.budget.cannot_deal(len(trials)):
             return None
-        weights = widening(list(trials.values())) if spec.balance == "adaptive" else {}
+        weights = widening(trials) if spec.balance == "adaptive" else {}
         deal = self._patiently_deal(weights)
         for refusal in self._dealer.take_refusals():
             if self.books.refuse(refusal):

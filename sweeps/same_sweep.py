@@ -14,6 +14,7 @@ from sweeps.trial import Context
 
 MAY_CHANGE = (
     "trials",
+    "replicate_front",
     "workspace",
     "wall_clock",
     "train_tokens",

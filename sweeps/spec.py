@@ -63,6 +63,10 @@ class SweepSpec(Strict):
     seeds: list[int] = Field(
         default_factory=lambda: [0], min_length=1, description="Each trains every point."
     )
+    replicate_front: int | None = Field(
+        default=None,
+        description="Seeds that the front's configurations are trained with, once the search is over.",
+    )
     sampler_seed: int = Field(default=0, ge=0, description="Seed of the search itself.")
     pruning: PruningSettings | None = Field(
         default=None, description="Stop trials at rungs where those of at most their size score better."
@@ -113,6 +117,11 @@ class SweepSpec(Strict):
             raise ValueError(f"'trials' is {self.trials}, but one point takes {len(self.seeds)}, one a seed")
         if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError("'seeds' must be different whole numbers from 0")
+        if self.replicate_front is not None and self.replicate_front <= len(self.seeds):
+            raise ValueError(
+                f"'replicate_front' is {self.replicate_front}, but every point has {len(self.seeds)} of "
+                "'seeds': wanted more"
+            )
         return self
 
     def spaces(self) -> dict[str, Space]:

@@ -35,15 +35,17 @@ class PlannedTrial:
 
 
 def plan_trials(
-    deal: Deal, plan: Plan, workspace: Workspace, first_number: int, git_commit: str | None
+    deal: Deal, plan: Plan, workspace: Workspace, numbers: Mapping[int, int], git_commit: str | None
 ) -> list[PlannedTrial]:
-    """Return one trial for each seed of the sweep, numbered from `first_number`."""
+    """Return one trial for each seed; `numbers` gives the trial's by seed.
+
+    Further seeds of the front are not stopped at rungs: a mean over what was not stopped flatters.
+    """
     planned = []
     rows = plan.data.train
     mean_tokens = sum(row.tokens for row in rows) / len(rows)
-    for offset, seed in enumerate(plan.spec.seeds):
+    for seed, number in numbers.items():
         method, recipe = deal.point.build(plan.spec.recipe.recipe(seed))
-        number = first_number + offset
         written, steps = format_method(method), _steps(recipe, plan)
         pruning = plan.spec.pruning
         spec = TrialSpec(
@@ -55,7 +57,7 @@ def plan_trials(
             point=deal.number,
             config_hash=plan.context.config_hash(written, recipe, plugin_fingerprint(method)),
             rungs=rung_steps(steps, pruning.reduction) if pruning else rung_steps(steps),
-            score_rungs=pruning is not None,
+            score_rungs=pruning is not None and seed in plan.spec.seeds,
             checkpoint_file=str(workspace.checkpoint_file(plan.spec.name, number)),
         )
         tokens = round(steps * recipe.batch_size * mean_tokens)
