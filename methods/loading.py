@@ -18,6 +18,8 @@ from methods.gguf import converted_gguf
 SMALL_FILES = {".json", ".txt", ".model", ".jinja", ".py"}
 """Configuration, tokenizer, and code that comes with a base; the code runs only where it is trusted."""
 WEIGHTS = ".safetensors"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""What a frozen base may be held in, by name."""
 
 
 def base_folder(name: str, weights: bool = True) -> Path:
@@ -75,13 +77,13 @@ def _read_config(name: str, folder: Path, trust_remote_code: bool) -> Any:
     return config
 
 
-def meta_base(name: str, trust_remote_code: bool = False) -> FrozenBase:
+def meta_base(name: str, trust_remote_code: bool = False, dtype: torch.dtype = torch.float32) -> FrozenBase:
     """Return the base on the `meta` device: every shape, no weights, no memory."""
     from transformers import AutoModelForCausalLM
 
     config = base_config(name, trust_remote_code)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=trust_remote_code)
     return FrozenBase(model, name)
 
 

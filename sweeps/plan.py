@@ -8,7 +8,7 @@ from typing import Any
 
 from methods.base import Method, Shape
 from methods.errors import FrontuneError
-from methods.loading import base_folder, fingerprint, load_tokenizer, meta_base
+from methods.loading import DTYPES, base_folder, default_device, fingerprint, load_tokenizer, meta_base
 from storage.records import Refusal
 from sweeps.data import Examples, TaskData, prepare_data, read_examples
 from sweeps.point import Point
@@ -16,6 +16,7 @@ from sweeps.space import Space
 from sweeps.spec import SweepSpec
 from sweeps.training.batches import cut_to
 from sweeps.trial import Context
+from sweeps.trial_memory import TrialMemory
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Plan:
 
     spec: SweepSpec
     shape: Shape
+    memory: TrialMemory
     examples: Examples
     tokenizer: Any
     data: TaskData
@@ -56,7 +58,7 @@ class Plan:
 
     def refusal(self, point: Point) -> Refusal | None:
         """Why this point is not trained, or None if it can be."""
-        return _refusal(point, self.spec, self.shape, self.data)
+        return _refusal(point, self.spec, self.memory)
 
     def grid(self, method: str) -> Iterator[Point]:
         """Every point of the method's grid that the base can hold."""
@@ -74,25 +76,27 @@ def make_plan(spec: SweepSpec) -> Plan:
     spaces, explicit = spec.spaces(), spec.explicit_points()
     # What is small comes first: a mistake in it should not wait for weights to be fetched.
     examples = read_examples(spec.task)
-    shape = meta_base(spec.base, spec.trust_remote_code).shape
+    base = meta_base(spec.base, spec.trust_remote_code, DTYPES[spec.recipe.dtype])
     tokenizer = load_tokenizer(spec.base, spec.trust_remote_code)
     data = prepare_data(examples, tokenizer)
+    memory = TrialMemory(base, data, default_device().partition(":")[0])
     for method, space in spaces.items():
-        _check_space(method, space, spec, shape, data)
+        _check_space(method, space, spec, memory)
         if spec.sampler == "grid":
             next(space.grid(f"methods.{method}"))
-    refused = {number: _refusal(point, spec, shape, data) for number, point in enumerate(explicit)}
+    refused = {number: _refusal(point, spec, memory) for number, point in enumerate(explicit)}
     kept = tuple(point for number, point in enumerate(explicit) if refused[number] is None)
     refusals = [refusal for refusal in refused.values() if refusal is not None]
     if spec.sampler == "grid":
-        refusals += _refused(spaces, spec, shape, data)
+        refusals += _refused(spaces, spec, memory)
     if not spaces and not kept:
         raise FrontuneError(
             f"nothing to train: every point is refused, the first because {refusals[0].reason}"
         )
     return Plan(
         spec=spec,
-        shape=shape,
+        shape=base.shape,
+        memory=memory,
         examples=examples,
         tokenizer=tokenizer,
         data=data,
@@ -113,36 +117,39 @@ def make_plan(spec: SweepSpec) -> Plan:
     )
 
 
-def _check_space(method: str, space: Space, spec: SweepSpec, shape: Shape, data: TaskData) -> None:
+def _check_space(method: str, space: Space, spec: SweepSpec, memory: TrialMemory) -> None:
     """Raise the lowest point's problem if no point that stands for the space can be trained."""
     problem = ""
     for values in space.probes():
-        refusal = _refusal(Point(method, values), spec, shape, data)
+        refusal = _refusal(Point(method, values), spec, memory)
         if refusal is None:
             return
         problem = problem or refusal.reason
     raise FrontuneError(f"methods.{method}: nothing in its search space can be trained: {problem}")
 
 
-def _refused(spaces: dict[str, Space], spec: SweepSpec, shape: Shape, data: TaskData) -> Iterable[Refusal]:
+def _refused(spaces: dict[str, Space], spec: SweepSpec, memory: TrialMemory) -> Iterable[Refusal]:
     for method, space in spaces.items():
         for values in space.grid(f"methods.{method}"):
-            refusal = _refusal(Point(method, values), spec, shape, data)
+            refusal = _refusal(Point(method, values), spec, memory)
             if refusal is not None:
                 yield refusal
 
 
-def _refusal(point: Point, spec: SweepSpec, shape: Shape, data: TaskData) -> Refusal | None:
+def _refusal(point: Point, spec: SweepSpec, memory: TrialMemory) -> Refusal | None:
+    shape = memory.base.shape
     try:
-        method, _ = point.build(spec.recipe.recipe(seed=0))
+        method, recipe = point.build(spec.recipe.recipe(seed=0))
         label = method.label()
     except FrontuneError as error:
         written = ", ".join(f"{key} = {value}" for key, value in point.values.items())
         return Refusal(spec.name, point.method, written, str(error))
     try:
         method.check(shape)
-        _check_room(method, shape, data)
+        _check_room(method, shape, memory.data)
         _check_budget(method, shape, spec.max_trainable_params)
+        if spec.max_memory is not None:
+            memory.check(method, recipe, spec.max_memory)
     except FrontuneError as error:
         return Refusal(spec.name, point.method, label, str(error))
     except Exception as error:  # a plugin's own

@@ -63,7 +63,21 @@ def _seconds(value: Any) -> Any:
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(gt=0)]
+
+
+def _bytes(value: Any) -> Any:
+    """An amount such as ``8GB`` in bytes; whole numbers are bytes already."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB|KiB|MiB|GiB|TiB)", value.strip())
+    if not found:
+        raise ValueError("wanted bytes, or an amount such as 500MB, 8GB or 8GiB")
+    step = 1024 if "i" in found[2] else 1000
+    return round(float(found[1]) * step ** ("kmgt".index(found[2][0].lower()) + 1))
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=int | str), Field(ge=1)]
 
 
 class PruningSettings(Strict):

@@ -14,6 +14,7 @@ from methods.expression import parse_parts
 from sweeps.block import read_space
 from sweeps.point import Point, point_of
 from sweeps.settings import (
+    Bytes,
     DecodingSettings,
     PathText,
     PruningSettings,
@@ -84,6 +85,9 @@ class SweepSpec(Strict):
         default=10, ge=1, description="Failed trials (after retries) that stop a run; null is no limit."
     )
     max_trainable_params: int | None = Field(default=None, ge=1, description="Points with more are refused.")
+    max_memory: Bytes | None = Field(
+        default=None, description="Points whose tensors are estimated to take more, such as 8GB, are refused."
+    )
     workspace: PathText = Field(
         "runs", description="Folder of the ledger, MLflow's store and what was trained."
     )
