@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -147,12 +147,12 @@ class Ledger:
             rows = session.scalars(select(TrialRow).where(TrialRow.sweep == sweep).order_by(TrialRow.number))
             return [record_of(TrialRecord, row) for row in rows]
 
-    def set_mirrored(self, sweep: str, number: int) -> None:
-        """Remember that MLflow knows how the trial ended."""
-        with self.session(write=True) as session:
-            row = _trial_row(session, sweep, number)
-            if row is not None:
-                row.mirrored = True
+    def set_mirrored(self, sweep: str, numbers: Sequence[int]) -> None:
+        """Remember that MLflow knows how these trials ended."""
+        if numbers:
+            known = update(TrialRow).where(TrialRow.sweep == sweep, TrialRow.number.in_(numbers))
+            with self.session(write=True) as session:
+                session.execute(known.values(mirrored=True))
 
     def find_complete(self, config_hash: str, seed: int) -> TrialRecord | None:
         """Return the earliest complete trial of any sweep that trained this point and seed itself."""

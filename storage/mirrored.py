@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import zip_longest
+from typing import Any, TypeVar
 
 from storage.records import Measurement, TrialRecord, TrialState
 
@@ -42,6 +44,9 @@ NUMBERS = (
     "tokens_per_second",
     "peak_memory_bytes",
 )
+METRICS_A_CALL, PARAMS_A_CALL, TAGS_A_CALL = 800, 100, 100
+"""MLflow takes 1000 entities a call, of which at most 100 params and 100 tags."""
+T = TypeVar("T")
 MetricPoint = tuple[str, float, int, int]
 """Name, value, time in milliseconds since 1970, training step."""
 
@@ -99,3 +104,21 @@ def trial_metrics(trial: TrialRecord, measurements: Iterable[Measurement]) -> li
         for each in measurements
     ]
     return points + curves
+
+
+def in_calls(
+    metrics: Sequence[MetricPoint], params: Mapping[str, str], tags: Mapping[str, str]
+) -> Iterator[tuple[Sequence[Any], Sequence[Any], Sequence[Any]]]:
+    """Yield them as MLflow's own objects, as few times as it takes them."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    return zip_longest(
+        _chunks([Metric(key, value, at, step) for key, value, at, step in metrics], METRICS_A_CALL),
+        _chunks([Param(key, value) for key, value in params.items()], PARAMS_A_CALL),
+        _chunks([RunTag(key, value) for key, value in tags.items()], TAGS_A_CALL),
+        fillvalue=(),
+    )
+
+
+def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

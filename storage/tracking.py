@@ -6,14 +6,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from methods.errors import FrontuneError
 from storage.mirrored import (
     STATUS,
     MetricPoint,
+    in_calls,
     legal_name,
     time_ms,
     trial_metrics,
@@ -30,12 +30,9 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SweepEnding = Literal["complete", "interrupted", "failed"]
-T = TypeVar("T")
 
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
-# MLflow takes 1000 entities a call, of which at most 100 params and 100 tags.
-METRICS_A_CALL, PARAMS_A_CALL, TAGS_A_CALL = 800, 100, 100
 
 
 class TrackingError(FrontuneError):
@@ -62,6 +59,8 @@ class Tracker:
         self._artifact_root = None if re.match(r"https?:|databricks", tracking_uri) else artifact_root
         with _border("open its store"):
             prepare_store(tracking_uri)
+            self._experiments: dict[str, str] = {}
+            self._begun: dict[str, frozenset[str]] = {}
             self._client = _quiet_client(tracking_uri)
 
     def start_sweep(self, name: str, note: str, tags: Mapping[str, str], run_id: str | None = None) -> str:
@@ -80,16 +79,15 @@ class Tracker:
                 self._log(run.info.run_id, tags=own)
             return str(run.info.run_id)
 
-    def start_trial(self, parent_id: str, trial: TrialRecord) -> str:
-        """Return the trial's run, a child of `parent_id`, running; params it has are left as they are."""
+    def start_trial(self, parent_id: str, trial: TrialRecord, may_have: bool = True) -> str:
+        """Return the trial's run, a child of `parent_id`, running; params it has are left as they are.
+
+        With `may_have` a run that an earlier process made for it is looked for.
+        """
         with _border(f"start the trial {trial.sweep}/{trial.number}"):
-            experiment = str(self._client.get_run(parent_id).info.experiment_id)
+            experiment = self._experiment_of(parent_id)
             tags = {**trial_tags(trial), PARENT: parent_id, "role": "trial"}
-            here = f"tags.`{PARENT}` = '{parent_id}' and tags.number = '{trial.number}'"
-            run = self._active_run(trial.mlflow_run_id)
-            # A trial that took its result over may have taken over the run of another trial, too.
-            if run is None or not trial_tags_match(run.data.tags, trial):
-                run = self._find(experiment, here)
+            run = self._run_of(experiment, parent_id, trial) if may_have else None
             if run is None:
                 run = self._client.create_run(
                     experiment,
@@ -100,8 +98,10 @@ class Tracker:
             else:
                 self._client.update_run(run.info.run_id, status="RUNNING")
                 self._log(run.info.run_id, tags=tags)
-            self._log(run.info.run_id, params=_missing_params(run, trial))
-            return str(run.info.run_id)
+            run_id = str(run.info.run_id)
+            self._log(run_id, params=_missing_params(run, trial))
+            self._begun[run_id] = frozenset(trial_params(trial))
+            return run_id
 
     def finish_trial(
         self, run_id: str, trial: TrialRecord, measurements: Iterable[Measurement], files: Sequence[Path]
@@ -112,11 +112,12 @@ class Tracker:
             self._log(
                 run_id,
                 metrics=trial_metrics(trial, measurements),
-                params=_missing_params(self._client.get_run(run_id), trial),
+                params=self._params_to_come(run_id, trial),
                 tags=trial_tags(trial),
             )
             self._add_files(run_id, files)
             self._client.set_terminated(run_id, status)
+            self._begun.pop(run_id, None)
 
     def finish_sweep(
         self,
@@ -150,6 +151,24 @@ class Tracker:
                 f" --experiment-id {found.experiment_id}' or give the sweep another name"
             )
         return str(found.experiment_id)
+
+    def _experiment_of(self, parent_id: str) -> str:
+        if parent_id not in self._experiments:
+            self._experiments[parent_id] = str(self._client.get_run(parent_id).info.experiment_id)
+        return self._experiments[parent_id]
+
+    def _run_of(self, experiment: str, parent_id: str, trial: TrialRecord) -> Run | None:
+        run = self._active_run(trial.mlflow_run_id)
+        # A trial that took its result over may have taken over the run of another trial, too.
+        if run is not None and trial_tags_match(run.data.tags, trial):
+            return run
+        return self._find(experiment, f"tags.`{PARENT}` = '{parent_id}' and tags.number = '{trial.number}'")
+
+    def _params_to_come(self, run_id: str, trial: TrialRecord) -> dict[str, str]:
+        """Params are write-once; those of a run that was begun here are known without asking."""
+        if run_id not in self._begun:
+            return _missing_params(self._client.get_run(run_id), trial)
+        return {key: value for key, value in trial_params(trial).items() if key not in self._begun[run_id]}
 
     def _active_run(self, run_id: str | None) -> Run | None:
         from mlflow.exceptions import MlflowException
@@ -187,15 +206,7 @@ class Tracker:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        from mlflow.entities import Metric, Param, RunTag
-
-        batches = zip_longest(
-            _chunks([Metric(key, value, at, step) for key, value, at, step in metrics], METRICS_A_CALL),
-            _chunks([Param(key, value) for key, value in (params or {}).items()], PARAMS_A_CALL),
-            _chunks([RunTag(key, value) for key, value in (tags or {}).items()], TAGS_A_CALL),
-            fillvalue=(),
-        )
-        for some_metrics, some_params, some_tags in batches:
+        for some_metrics, some_params, some_tags in in_calls(metrics, params or {}, tags or {}):
             self._client.log_batch(run_id, some_metrics, some_params, some_tags)
 
     def _add_files(self, run_id: str, files: Sequence[Path]) -> None:
@@ -232,7 +243,3 @@ def _status(state: TrialState) -> str:
 
 def _missing_params(run: Run, trial: TrialRecord) -> dict[str, str]:
     return {key: value for key, value in trial_params(trial).items() if key not in run.data.params}
-
-
-def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]

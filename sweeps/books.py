@@ -29,6 +29,8 @@ NOTE = (
     "`score` (higher is better) or `trainable_params`; the tag `pareto` marks the front, whose table, plot "
     "and CSV are artifacts of the parent run."
 )
+TOLD_AT_ONCE = 10
+"""So many ends that MLflow knows of are remembered in one transaction."""
 T = TypeVar("T")
 
 
@@ -45,6 +47,8 @@ class Books:
     of_point: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     _parent: str = ""
     _untold: set[int] = field(default_factory=set)
+    _told: list[int] = field(default_factory=list)
+    _known_before: frozenset[int] = frozenset()
     _refusals: set[Refusal] = field(default_factory=set)
 
     @property
@@ -67,26 +71,24 @@ class Books:
             self.refuse(refusal)
         for trial in ledger.trials(spec.name):
             self._know(trial)
+        self._known_before = frozenset(self.trials)
         self._untold = {t.number for t in self.trials.values() if t.state in ENDED and not t.mirrored}
         self._open_parent()
         self.send_missed()
 
     def begin(self, trial: TrialRecord) -> TrialRecord:
         """A trial begins: the ledger knows of it before MLflow has a run for it."""
-        self._save(trial)
-        with_run = self._with_run(trial)
-        if with_run.mlflow_run_id != trial.mlflow_run_id:
-            self._save(with_run)
-        return with_run
+        self._patiently(lambda: self.ledger.save_trial(trial))
+        self._know(trial)
+        return self._with_run(trial, may_have=trial.number in self._known_before)
 
     def end(self, outcome: TrialOutcome) -> TrialRecord:
         """A trial ended, whichever way."""
-        trial = outcome.trial
         self._patiently(lambda: self.ledger.save_outcome(outcome))
-        self._know(trial)
-        self._untold.add(trial.number)
-        self._send(trial.number)
-        return self.trials[trial.number]
+        self._know(outcome.trial)
+        self._untold.add(outcome.trial.number)
+        self._send(outcome)
+        return self.trials[outcome.trial.number]
 
     def rung(self, found: RungScore) -> None:
         """A trial was scored at a rung."""
@@ -105,13 +107,16 @@ class Books:
         if now:
             self.mirror.attempt(lambda tracker: None, now=True)
         for number in sorted(self._untold):
-            if not self._send(number, now=now):
+            name = self.plan.spec.name
+            measured, kept = self.ledger.measurements(name, number), self.ledger.artifacts(name, number)
+            if not self._send(TrialOutcome(self.trials[number], tuple(measured), tuple(kept)), now=now):
                 return
 
     def close(self, ending: Ending) -> list[Path]:
         """Write the results and close the parent run; return the files."""
         name, trials = self.plan.spec.name, list(self.trials.values())
         self.send_missed(now=True)
+        self._remember_told()
         front = {t.number for t in pareto_front(trials)}
         files = write_results(self.workspace.reports / name, name, trials) if front else []
         if not self._open_parent():
@@ -143,39 +148,44 @@ class Books:
         self._parent = parent
         return True
 
-    def _with_run(self, trial: TrialRecord) -> TrialRecord:
+    def _with_run(self, trial: TrialRecord, *, may_have: bool = True) -> TrialRecord:
         """The trial with its MLflow run, running; without one where MLflow is away."""
         if not self._open_parent():
             return trial
-        run = self.mirror.attempt(lambda tracker: tracker.start_trial(self._parent, trial))
-        return trial if run is None else replace(trial, mlflow_run_id=run)
+        run = self.mirror.attempt(lambda tracker: tracker.start_trial(self._parent, trial, may_have))
+        if run is None:
+            return trial
+        self.trials[trial.number] = found = replace(trial, mlflow_run_id=run)
+        return found
 
-    def _send(self, number: int, *, now: bool = False) -> bool:
+    def _send(self, outcome: TrialOutcome, *, now: bool = False) -> bool:
         """Tell MLflow how a trial ended, twice being as good as once; return whether it knows now."""
-        trial = self.trials[number]
+        trial = outcome.trial
         if trial.mlflow_run_id is None:
             trial = self._with_run(trial)
             if trial.mlflow_run_id is None:
                 return False
-            self._save(trial)
-        measured = self.ledger.measurements(trial.sweep, number)
-        kept = [self.workspace.root / a.path for a in self.ledger.artifacts(trial.sweep, number)]
-        files = [file for file in kept if file.is_file()]
+            self._patiently(lambda: self.ledger.save_trial(trial))
+        files = [self.workspace.root / artifact.path for artifact in outcome.artifacts]
+        present = [file for file in files if file.is_file()]
 
         def finish(tracker: Tracker) -> bool:
-            tracker.finish_trial(str(trial.mlflow_run_id), trial, measured, files)
+            tracker.finish_trial(str(trial.mlflow_run_id), trial, outcome.measurements, present)
             return True
 
         if not self.mirror.attempt(finish, now=now):
             return False
-        self._patiently(lambda: self.ledger.set_mirrored(trial.sweep, number))
-        self.trials[number] = replace(trial, mirrored=True)
-        self._untold.discard(number)
+        self.trials[trial.number] = replace(trial, mirrored=True)
+        self._untold.discard(trial.number)
+        self._told.append(trial.number)
+        if len(self._told) >= TOLD_AT_ONCE:
+            self._remember_told()
         return True
 
-    def _save(self, trial: TrialRecord) -> None:
-        self._patiently(lambda: self.ledger.save_trial(trial))
-        self._know(trial)
+    def _remember_told(self) -> None:
+        """What a killed process did not come to remember is told once more."""
+        self._patiently(lambda: self.ledger.set_mirrored(self.plan.spec.name, self._told))
+        self._told = []
 
     def _know(self, trial: TrialRecord) -> None:
         if trial.number not in self.trials:

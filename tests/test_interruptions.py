@@ -177,7 +177,7 @@ def test_sigterm_ends_a_sweep_as_ctrl_c_does(make_workspace: MakeWorkspace, swee
 def is_training(workspace: Path) -> bool:
     database = workspace / "frontune.db"
     try:
-        return database.exists() and any(t.mlflow_run_id for t in trials_of(workspace))
+        return database.exists() and any(t.state == "running" for t in trials_of(workspace))
     except FrontuneError:
         return False
 
