@@ -11,7 +11,15 @@ from typing import Literal, TypeVar
 
 from dashboards.pareto import pareto_front
 from storage.ledger import Ledger
-from storage.records import Provenance, Refusal, RungScore, SweepRecord, TrialOutcome, TrialRecord
+from storage.records import (
+    Measurement,
+    Provenance,
+    Refusal,
+    RungScore,
+    SweepRecord,
+    TrialOutcome,
+    TrialRecord,
+)
 from storage.rungs import add_rung
 from storage.tracking import Tracker
 from storage.workspace import Workspace
@@ -89,6 +97,13 @@ class Books:
         self._untold.add(outcome.trial.number)
         self._send(outcome)
         return self.trials[outcome.trial.number]
+
+    def add(self, trial: TrialRecord, measured: list[Measurement]) -> None:
+        """More was measured of a trial after its end."""
+        self._save(replace(trial, mirrored=False))
+        self._patiently(lambda: self.ledger.add_measurements(trial.sweep, trial.number, measured))
+        self._untold.add(trial.number)
+        self._send(trial.number)
 
     def rung(self, found: RungScore) -> None:
         """A trial was scored at a rung."""

@@ -18,6 +18,7 @@ from sweeps.dealer import Deal, Dealer, widening
 from sweeps.display import Display, refusal_line
 from sweeps.executors.base import Executor
 from sweeps.failures import Again, after_failure
+from sweeps.filling import fill_missing
 from sweeps.front_replicates import missing_replicates, searched
 from sweeps.interrupts import held_back
 from sweeps.judge import Judged, judge
@@ -101,6 +102,7 @@ class Driver:
                 self._fill()
             self._fill()
             self.books.send_missed()
+        fill_missing(self.plan, self.books)
 
     def _fill(self) -> None:
         """Give the executor all it takes now; a result that is already known is not trained again."""

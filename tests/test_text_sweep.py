@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sweeps.metrics.scores import Scores
+from sweeps.tasks.base import Example
+from sweeps.tasks.own_data import OwnData
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import ledger_of, runs_of, trials_of
 
@@ -121,6 +124,38 @@ def test_a_score_whose_tool_is_absent_is_a_failure_with_the_reason_and_not_reuse
     assert frontune("run", sweep, "--workspace", workspace, *again).exit_code == 0
     (other,) = trials_of(workspace, "other")
     assert (other.metric, other.reused_from) == ("bleu", None)
+
+
+def test_a_metric_that_was_missing_is_filled_in_once_its_tool_is_there(
+    make_workspace: MakeWorkspace, frontune: Frontune, sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = {"present": False}
+
+    def score(self: OwnData, examples: Sequence[Example], texts: Sequence[str]) -> Scores:
+        assert list(texts) == [text.strip() for text in texts]
+        found = {"exact_match": 0.5}
+        return Scores(found | {"meteor": 0.25}) if tools["present"] else Scores(found, {"meteor": "no Java"})
+
+    monkeypatch.setattr(OwnData, "metrics", ("exact_match", "meteor"))
+    monkeypatch.setattr(OwnData, "score", score)
+    workspace = make_workspace()
+    only = ("--set", "points=[lora(r_q=1)]", "--set", "trials=1", "--set", "recipe.steps=1")
+    command = ("run", sweep, "--workspace", workspace, *only)
+
+    def meteors(name: str) -> list[float]:
+        measured = ledger_of(workspace).measurements(name, 0)
+        return [m.value for m in measured if (m.metric, m.split) == ("meteor", "validation")]
+
+    result = frontune(*command)
+    assert "meteor is missing: no Java" in result.stdout
+    assert (result.exit_code, meteors("small")) == (0, [])
+    tools["present"] = True
+    assert "trial 0: meteor filled in" in frontune(*command, "--set", "name=other").stdout
+    assert (trials_of(workspace, "other")[0].reused_from, meteors("other")) == ("small/0", [0.25])
+    assert frontune(*command).exit_code == 0
+    assert meteors("small") == [0.25]
+    assert runs_of(workspace)[1][0].data.metrics["validation/meteor"] == 0.25
+    assert "filled in" not in frontune(*command).stdout
 
 
 def test_a_folder_that_cannot_be_made_is_named_in_one_sentence(

@@ -44,6 +44,8 @@ class Task(ABC):
     prompt: str
     """The template of the prompt, for the reader and for the fingerprint."""
     decoding: Decoding | None = None
+    metrics: ClassVar[tuple[str, ...]] = ()
+    """What `score` gives where the tools are there that it needs; `metric` is one of them."""
     train_rows: ClassVar[int] = 0
     """Examples of the published training split, for estimates; 0 where there is none."""
     row_tokens: ClassVar[int] = 0

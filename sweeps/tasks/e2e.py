@@ -29,6 +29,7 @@ class E2E(Task):
 
     name: ClassVar[str] = "e2e"
     metric = "bleu"
+    metrics: ClassVar[tuple[str, ...]] = METRICS
     summary: ClassVar[str] = "facts about a restaurant -> text; BLEU, also NIST, METEOR, ROUGE-L and CIDEr"
     train_rows: ClassVar[int] = 42_061
     row_tokens: ClassVar[int] = 58

@@ -31,6 +31,7 @@ class WebNLG(Task):
 
     name: ClassVar[str] = "webnlg"
     metric = "bleu"
+    metrics: ClassVar[tuple[str, ...]] = METRICS
     summary: ClassVar[str] = "triples -> text; BLEU, also METEOR and TER, for seen and unseen categories"
     train_rows: ClassVar[int] = 18_102
     row_tokens: ClassVar[int] = 84
