@@ -41,4 +41,4 @@ class Budget:
         spent = sum(t.train_tokens or 0 for t in trials if not t.reused_from and t.number not in running)
         if spent + sum(running.values()) + tokens <= limit:
             return ""
-        return f"train_tokens of {limit:,} are spent, all but what a trial takes"
+        return f"train_tokens: {spent:,} of {limit:,} are spent, and the next trial takes about {tokens:,}"
