@@ -100,10 +100,10 @@ class Books:
 
     def add(self, trial: TrialRecord, measured: list[Measurement]) -> None:
         """More was measured of a trial after its end."""
-        self._save(replace(trial, mirrored=False))
+        self._patiently(lambda: self.ledger.save_trial(replace(trial, mirrored=False)))
         self._patiently(lambda: self.ledger.add_measurements(trial.sweep, trial.number, measured))
         self._untold.add(trial.number)
-        self._send(trial.number)
+        self.send_missed()
 
     def rung(self, found: RungScore) -> None:
         """A trial was scored at a rung."""
