@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from methods.errors import FrontuneError
@@ -36,10 +36,10 @@ def write_atomically(path: Path, data: bytes, what: str) -> None:
         raise FrontuneError(f"cannot write {what} to '{path}': {error.strerror or error}") from error
 
 
-def write_lines(path: Path, lines: Sequence[str]) -> None:
+def write_lines(path: Path, lines: Iterable[str], what: str) -> None:
     """Write texts, one a line, into a folder that is made if it is not there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FrontuneError(f"cannot make the folder {path.parent}: {error.strerror or error}") from error
-    write_atomically(path, "".join(f"{line}\n" for line in lines).encode(), "the predictions")
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode(), what)

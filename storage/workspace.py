@@ -76,6 +76,10 @@ class Workspace:
         """Return where the texts that a trial generated belong, one a line."""
         return self.root / "predictions" / folder_name(sweep) / f"trial-{number:04d}.txt"
 
+    def outcomes_file(self, sweep: str, number: int) -> Path:
+        """Return where what a trial's score is the mean of belongs, a line for each row."""
+        return self.root / "outcomes" / folder_name(sweep) / f"trial-{number:04d}.outcomes.txt"
+
     def checkpoint_file(self, sweep: str, number: int) -> Path:
         """Return where the state of a trial that has not ended belongs."""
         return self.root / "checkpoints" / folder_name(sweep) / f"trial-{number:04d}.safetensors"

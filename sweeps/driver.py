@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dashboards.files import write_lines
 from storage.lease import Lease
 from storage.records import Provenance, RungScore, TrialOutcome, TrialRecord
 from storage.rungs import rung_scores
@@ -21,7 +20,7 @@ from sweeps.failures import Again, after_failure
 from sweeps.filling import fill_missing
 from sweeps.front_replicates import missing_replicates, searched
 from sweeps.interrupts import held_back
-from sweeps.judge import Judged, judge
+from sweeps.judge import Judged, judge, keep
 from sweeps.patience import patiently
 from sweeps.plan import Plan
 from sweeps.pruning import Rungs, rung_number
@@ -229,17 +228,13 @@ class Driver:
 
     def _finished(self, planned: PlannedTrial, result: TrialResult) -> TrialOutcome:
         """Have the task judge what was generated, and keep that beside the weights."""
-        plan, workspace = self.plan, self.books.workspace
         judged = self._judged(result)
         if judged.result.score is None:
-            why = judged.scores.missing.get(plan.data.metric, "the task gave none")
-            reason = f"its score, {plan.data.metric}, is missing: {why}"
+            metric = self.plan.data.metric
+            why = judged.scores.missing.get(metric, "the task gave none")
+            reason = f"its score, {metric}, is missing: {why}"
             return TrialOutcome(replace(planned.record, state="failed", reason=reason))
-        kept = {"adapter": Path(planned.spec.adapter_file)}
-        if judged.texts:
-            kept["predictions"] = workspace.predictions_file(plan.spec.name, planned.spec.number)
-            write_lines(kept["predictions"], judged.texts)
-        files = {kind: str(path.relative_to(workspace.root)) for kind, path in kept.items()}
+        files = keep(judged, planned.spec, self.books.workspace)
         return finished(planned.record, judged.result, files)
 
     def _judged(self, result: TrialResult) -> Judged:

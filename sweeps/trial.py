@@ -41,7 +41,8 @@ class TrialResult:
     """What a finished trial measured; `curve` is (step, loss of that step's batch).
 
     Where text was generated, `generated` holds its tokens row by row, and `score` is None until the driver
-    has had the task judge them: workers need none of the metrics' tools.
+    has had the task judge them: workers need none of the metrics' tools. `outcomes` holds, row by row, what
+    the score is the mean of, where it is a mean over rows.
     """
 
     score: float | None
@@ -61,6 +62,7 @@ class TrialResult:
     rows_cut: int
     eval_rows_cut: int
     generated: tuple[tuple[int, ...], ...] = ()
+    outcomes: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

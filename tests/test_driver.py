@@ -74,8 +74,10 @@ def test_every_curve_metric_and_adapter_is_kept(finished: Path) -> None:
         measured = {(m.metric, m.split, m.step): m.value for m in ledger.measurements("small", t.number)}
         assert [step for metric, split, step in measured if (metric, split) == ("loss", "train")] == [1, 2, 3]
         assert measured["accuracy", "validation", 3] == t.score
-        (adapter,) = ledger.artifacts("small", t.number)
-        assert (finished / adapter.path).is_file()
+        kept = {artifact.kind: finished / artifact.path for artifact in ledger.artifacts("small", t.number)}
+        assert kept["adapter"].is_file()
+        outcomes = [float(line) for line in kept["outcomes"].read_text().splitlines()]
+        assert (len(outcomes), sum(outcomes) / 30) == (30, t.score)
         assert (t.steps, t.stored_params, t.device) == (3, t.trainable_params, "cpu")
         assert t.wall_seconds
         assert t.peak_memory_bytes

@@ -57,6 +57,8 @@ def test_generated_text_is_scored_by_the_task_and_kept_one_a_line(
     assert (workspace / "predictions" / "small" / "trial-0000.txt").read_text().split() == list(WORDS)
     kept = {a.kind: a.path for a in ledger_of(workspace).artifacts("small", prefix.number)}
     assert len((workspace / kept["predictions"]).read_text().split("\n")) == len(WORDS) + 1
+    outcomes = (workspace / kept["outcomes"]).read_text().split()
+    assert (len(outcomes), outcomes.count("1") / len(WORDS)) == (len(WORDS), prefix.score)
     measured = {
         (m.metric, m.split): m.value for m in ledger_of(workspace).measurements("small", tuned.number)
     }

@@ -74,7 +74,8 @@ class OwnData(Task):
             _words(text) in [_words(reference) for reference in row.references]
             for row, text in zip(examples, texts, strict=True)
         ]
-        return Scores({"exact_match": sum(hits) / len(hits)} if hits else {})
+        outcomes = tuple(map(float, hits))
+        return Scores({"exact_match": sum(hits) / len(hits)} if hits else {}, outcomes=outcomes)
 
     def _inputs(self, split: Split) -> list[Input]:
         rows, where = self._source(split)

@@ -119,11 +119,12 @@ class WikiSQL(Task):
                 right, *other = run_queries([wanted, got] if got else [wanted], gold["types"], gold["rows"])
                 if right is not None:
                     executed.append(other == [right])
-        metrics = {self.metric: sum(hits) / len(hits)}
+        metrics, outcomes = {self.metric: sum(hits) / len(hits)}, tuple(map(float, hits))
         if executed:
-            return Scores(metrics | {"execution_accuracy": sum(executed) / len(executed)})
+            metrics["execution_accuracy"] = sum(executed) / len(executed)
+            return Scores(metrics, outcomes=outcomes)
         reason = f"none of the {len(hits)} scored rows has a table with rows to run its gold query on"
-        return Scores(metrics, {"execution_accuracy": reason})
+        return Scores(metrics, {"execution_accuracy": reason}, outcomes)
 
 
 @dataclass(frozen=True)

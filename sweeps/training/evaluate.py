@@ -26,13 +26,15 @@ EVAL_POSITIONS = {"cpu": 512, "cuda": 16384}
 @dataclass(frozen=True)
 class Evaluation:
     """What one evaluation measured (fractions of 1), its real tokens, how many rows had to be cut to fit,
-    and what was generated, which the task scores; `score` is None until then."""
+    and what was generated, which the task scores; `score` is None until then. `outcomes` are what the score
+    is the mean of, row by row."""
 
     score: float | None
     metrics: dict[str, float]
     tokens: int
     rows_cut: int = 0
     generated: tuple[tuple[int, ...], ...] = ()
+    outcomes: tuple[float, ...] = ()
 
 
 def evaluate_likelihood(base: FrozenBase, slot: Slot, rows: Sequence[Row], pad_id: int) -> Evaluation:
@@ -54,7 +56,8 @@ def evaluate_likelihood(base: FrozenBase, slot: Slot, rows: Sequence[Row], pad_i
     loss = -sum(float(v_C[row.answer]) for v_C, row in zip(likelihoods, rows, strict=True))
     metrics = {"accuracy": _mean(hits), "loss": loss / sum(len(row.candidates[row.answer]) for row in rows)}
     metrics |= {f"accuracy/{group}": _mean(values) for group, values in sorted(by_group.items()) if group}
-    return Evaluation(metrics["accuracy"], metrics, sum(row.tokens for row in rows))
+    tokens = sum(row.tokens for row in rows)
+    return Evaluation(metrics["accuracy"], metrics, tokens, outcomes=tuple(map(float, hits)))
 
 
 def evaluate_text(

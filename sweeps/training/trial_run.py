@@ -124,6 +124,7 @@ class TrialRun:
             rows_cut=self.rows_cut,
             eval_rows_cut=evaluation.rows_cut,
             generated=evaluation.generated,
+            outcomes=evaluation.outcomes,
         )
 
     def _peak(self) -> int:
