@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+APART = 0.008
+"""Methods stand so much of the axis beside each other, or their error bars would hide one another."""
+
+
 @dataclass(frozen=True)
 class LowDataPoint:
     """The best configuration of a method at one number of examples, its seeds averaged.
@@ -130,20 +134,22 @@ def plot_low_data(points: Sequence[LowDataPoint], title: str) -> go.Figure:
     task, metric = (points[0].task, points[0].metric) if points else ("", "score")
     unit = " (%)" if is_percent(metric) else ""
     figure = go.Figure(layout=layout(title, "Training examples", f"{score_title(task, metric)}{unit}"))
+    sizes = sorted({p.examples for p in points})
+    own = list(dict.fromkeys(p.method for p in points if not p.source))
     for source, method in dict.fromkeys((p.source, p.method) for p in points):
         mine = [p for p in points if (p.source, p.method) == (source, method)]
-        figure.add_trace(go.Scatter(**_line(mine)))
-    sizes = sorted({p.examples for p in points})
+        place = 0.0 if source else own.index(method) - (len(own) - 1) / 2
+        figure.add_trace(go.Scatter(**_line(mine, (sizes[-1] / sizes[0]) ** (APART * place))))
     figure.update_xaxes(tickvals=sizes, ticktext=[print_examples(n) for n in sizes])
     return figure
 
 
-def _line(points: Sequence[LowDataPoint]) -> dict[str, Any]:
+def _line(points: Sequence[LowDataPoint], shift: float) -> dict[str, Any]:
     first, scale = points[0], 100.0 if is_percent(points[0].metric) else 1.0
     look = appearance(first.method)
     name = f"{first.title} ({first.source})" if first.source else first.title
     return {
-        "x": [p.examples for p in points],
+        "x": [p.examples * shift for p in points],
         "y": [scale * p.score for p in points],
         "error_y": {"array": [scale * (p.std or 0.0) for p in points], "width": 3},
         "mode": "lines+markers",

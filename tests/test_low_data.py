@@ -89,8 +89,10 @@ def test_the_plot_has_a_line_with_error_bars_for_each_method() -> None:
     names = [trace["name"] for trace in figure["data"]]
     assert names[:2] == ["PrefixEmbed", "LoRA"]
     assert "LoRA (paper, GPT-3 175B)" in names
-    lora = figure["data"][1]
-    assert list(lora["x"]) == [100, 1000]
+    prefix, lora = figure["data"][:2]
+    # Beside each other, so that no error bar hides another.
+    assert list(lora["x"]) == pytest.approx([100, 1000], rel=0.05)
+    assert all(left < n < right for left, n, right in zip(prefix["x"], (100, 1000), lora["x"], strict=True))
     assert list(lora["y"]) == pytest.approx([65.0, 85.0])
     assert lora["error_y"]["array"][0] == pytest.approx(7.0710678)
     assert figure["layout"]["xaxis"]["type"] == "log"
