@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dashboards.pareto import pareto_front
+from methods.errors import FrontuneError
 from storage.records import Refusal, TrialRecord
 from sweeps.plan import Plan
 from sweeps.point import Point
@@ -32,13 +34,12 @@ class Dealer:
         self, plan: Plan, studies: Mapping[str, MethodStudy], say: Callable[[str], None] = lambda text: None
     ) -> None:
         self._plan, self._studies, self._say = plan, studies, say
-        self._grids = {m: list(plan.grid(m)) for m in plan.spaces} if plan.spec.sampler == "grid" else {}
+        self._explicit = deque(plan.points)
+        self._grids = {m: deque(plan.grid(m)) for m in plan.spaces} if plan.spec.sampler == "grid" else {}
         self._refusals: list[Refusal] = []
         self._refused_in_a_row = dict.fromkeys(studies, 0)
-        dealt = {method: self._recount(study) for method, study in studies.items()}
-        n_explicit = {method: sum(p.method == method for p in plan.points) for method in studies}
-        self._explicit_dealt = sum(min(dealt[m], n_explicit[m]) for m in studies)
-        self._dealt = {m: max(0, dealt[m] - n_explicit[m]) for m in plan.spaces}
+        explicit = {plan.identity(point) for point in plan.points}
+        self._dealt = {m: self._recount(studies[m], explicit) for m in plan.spaces}
         self._closed: set[str] = set()
 
     def waiting(self) -> list[Deal]:
@@ -66,11 +67,8 @@ class Dealer:
 
         `widening` is the share of each method's scored points that stand on the front (for `adaptive`).
         """
-        if self._explicit_dealt < len(self._plan.points):
-            point = self._plan.points[self._explicit_dealt]
-            self._explicit_dealt += 1
-            study = self._studies[point.method]
-            return Deal(study, study.add(point), point)
+        if (deal := self._enumerated(self._explicit)) is not None:
+            return deal
         while open_methods := [m for m in self._plan.spaces if m not in self._closed]:
             method = min(open_methods, key=lambda m: self._priority(m, widening))
             deal = self._deal(method)
@@ -90,8 +88,7 @@ class Dealer:
     def _deal(self, method: str) -> Deal | None:
         study = self._studies[method]
         if method in self._grids:
-            grid, dealt = self._grids[method], self._dealt[method]
-            return Deal(study, study.add(grid[dealt]), grid[dealt]) if dealt < len(grid) else None
+            return self._enumerated(self._grids[method])
         while self._refused_in_a_row[method] < MAX_REFUSED_IN_A_ROW:
             asked = study.ask()
             if asked is None:
@@ -106,19 +103,40 @@ class Dealer:
         )
         return None
 
-    def _recount(self, study: MethodStudy) -> int:
-        """How many trainable points a study was asked for; a refused one that still waits is told so."""
-        return sum(self._accepted(study, number, point) for number, point, _ in study.asked())
+    def _enumerated(self, points: deque[Point]) -> Deal | None:
+        """The first of these that its study does not know; it stays in the queue until the study has it."""
+        while points:
+            study = self._studies[points[0].method]
+            if not study.knows(points[0]):
+                return Deal(study, study.add(points[0]), points[0])
+            points.popleft()
+        return None
+
+    def _recount(self, study: MethodStudy, explicit: set[str]) -> int:
+        """How many trainable points a study was asked for beside the explicit ones; a refused one that still
+        waits is told so."""
+        return sum(
+            self._accepted(study, number, point) and self._plan.identity(point) not in explicit
+            for number, point, _ in study.asked()
+        )
 
     def _accepted(self, study: MethodStudy, number: int, point: Point) -> bool:
         refusal = self._plan.refusal(point)
         if refusal is None:
             self._refused_in_a_row[study.method] = 0
             return True
-        study.tell(number, None, 0)
+        self._tell_refused(study, number, point)
         self._refusals.append(refusal)
         self._refused_in_a_row[study.method] += 1
         return False
+
+    def _tell_refused(self, study: MethodStudy, number: int, point: Point) -> None:
+        """What is refused for its size is a constraint, which samplers learn; what is no configuration, as
+        with every rank 0, has no size."""
+        try:
+            study.tell_infeasible(number, self._plan.count(point))
+        except FrontuneError:
+            study.tell(number, None, 0)
 
 
 def widening(trials: list[TrialRecord]) -> dict[str, float]:

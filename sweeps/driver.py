@@ -89,7 +89,8 @@ class Driver:
             params = {n: t.trainable_params for n, t in books.trials.items()}
             self._rungs.restore(rung_scores(books.ledger, spec.name), params)
         spaces = {method: self.plan.spaces.get(method) for method in self.plan.methods}
-        studies = open_studies(books.workspace.database_url, spec, spaces)
+        plan = self.plan
+        studies = open_studies(books.workspace.database_url, spec, spaces, plan.shape, plan.identity)
         self._dealer = Dealer(self.plan, studies, self.display.say)
         self._unfinished = self._dealer.waiting()
 
@@ -304,7 +305,7 @@ def _tell_study(deal: Deal, trials: Sequence[TrialRecord]) -> None:
     states = {trial.state for trial in trials}
     score, params = mean_score([trial.score for trial in trials]), trials[0].trainable_params
     if "infeasible" in states:
-        deal.study.tell_infeasible(deal.number)
+        deal.study.tell_infeasible(deal.number, params)
     elif "pruned" in states:
         deal.study.tell_pruned(deal.number, score, params)
     else:

@@ -8,6 +8,7 @@ from typing import Any
 
 from methods.base import Method, Shape
 from methods.errors import FrontuneError
+from methods.expression import format_method
 from methods.loading import DTYPES, base_folder, default_device, fingerprint, load_tokenizer, meta_base
 from storage.records import Refusal
 from sweeps.data import Examples, TaskData, prepare_data, read_examples
@@ -45,7 +46,8 @@ class Plan:
         without end."""
         if self.spaces and self.spec.sampler != "grid":
             return self.spec.trials
-        n_points = len(self.points) + sum(sum(1 for _ in self.grid(method)) for method in self.spaces)
+        grids = [point for method in self.spaces for point in self.grid(method)]
+        n_points = len({self.identity(point) for point in (*self.points, *grids)})
         every = n_points * len(self.spec.seeds)
         return every if self.spec.trials is None else min(every, self.spec.trials)
 
@@ -60,6 +62,14 @@ class Plan:
         """Why this point is not trained, or None if it can be."""
         return _refusal(point, self.spec, self.memory)
 
+    def count(self, point: Point) -> int:
+        """The trainable parameters of a point, in closed form; raises FrontuneError where it cannot be."""
+        return point.build(self.spec.recipe.recipe(seed=0))[0].count(self.shape)
+
+    def identity(self, point: Point) -> str:
+        """What points share that are the same configuration, defaults written out or not."""
+        return _identity(point, self.spec, self.context)
+
     def grid(self, method: str) -> Iterator[Point]:
         """Every point of the method's grid that the base can hold."""
         for values in self.spaces[method].grid(f"methods.{method}"):
@@ -73,7 +83,7 @@ def make_plan(spec: SweepSpec) -> Plan:
 
     Raises FrontuneError where a method's whole space, or everything, cannot be trained.
     """
-    spaces, explicit = spec.spaces(), spec.explicit_points()
+    spaces, explicit = {} if spec.sampler == "points" else spec.spaces(), spec.explicit_points()
     # What is small comes first: a mistake in it should not wait for weights to be fetched.
     examples = read_examples(spec.task)
     base = meta_base(spec.base, spec.trust_remote_code, DTYPES[spec.recipe.dtype])
@@ -84,7 +94,11 @@ def make_plan(spec: SweepSpec) -> Plan:
         _check_space(method, space, spec, memory)
         if spec.sampler == "grid":
             next(space.grid(f"methods.{method}"))
-    refused = {number: _refusal(point, spec, memory) for number, point in enumerate(explicit)}
+    context = _context(spec, data)
+    refused: dict[int, Refusal | None] = {
+        n: _refusal(point, spec, memory) for n, point in enumerate(explicit)
+    }
+    refused |= _repeated(explicit, spec, context)
     kept = tuple(point for number, point in enumerate(explicit) if refused[number] is None)
     refusals = [refusal for refusal in refused.values() if refusal is not None]
     if spec.sampler == "grid":
@@ -100,20 +114,24 @@ def make_plan(spec: SweepSpec) -> Plan:
         examples=examples,
         tokenizer=tokenizer,
         data=data,
-        context=Context(
-            base_fingerprint=fingerprint(base_folder(spec.base), spec.trust_remote_code),
-            task=spec.task.name,
-            metric=data.metric,
-            data_fingerprint=data.data_fingerprint,
-            prompt_fingerprint=data.prompt_fingerprint,
-            dtype=spec.recipe.dtype,
-            train_examples=spec.task.train_examples,
-            eval_examples=spec.task.eval_examples,
-            decoding=data.decoding,
-        ),
+        context=context,
         spaces=spaces,
         points=kept,
         refusals=tuple(refusals),
+    )
+
+
+def _context(spec: SweepSpec, data: TaskData) -> Context:
+    return Context(
+        base_fingerprint=fingerprint(base_folder(spec.base), spec.trust_remote_code),
+        task=spec.task.name,
+        metric=data.metric,
+        data_fingerprint=data.data_fingerprint,
+        prompt_fingerprint=data.prompt_fingerprint,
+        dtype=spec.recipe.dtype,
+        train_examples=spec.task.train_examples,
+        eval_examples=spec.task.eval_examples,
+        decoding=data.decoding,
     )
 
 
@@ -155,6 +173,27 @@ def _refusal(point: Point, spec: SweepSpec, memory: TrialMemory) -> Refusal | No
     except Exception as error:  # a plugin's own
         raise FrontuneError(f"methods.{point.method} cannot be checked ({label}): {error!r}") from error
     return None
+
+
+def _identity(point: Point, spec: SweepSpec, context: Context) -> str:
+    try:
+        method, recipe = point.build(spec.recipe.recipe(seed=0))
+    except FrontuneError:
+        return repr(sorted(point.values.items()))
+    return context.config_hash(format_method(method), recipe)
+
+
+def _repeated(points: list[Point], spec: SweepSpec, context: Context) -> dict[int, Refusal]:
+    """Explicit points that stand in the file twice, though perhaps in other words."""
+    first: dict[str, int] = {}
+    repeated = {}
+    for number, point in enumerate(points):
+        same = first.setdefault(_identity(point, spec, context), number)
+        if same != number:
+            label = point.build(spec.recipe.recipe(seed=0))[0].label()
+            reason = f"points[{number}] is the same configuration as points[{same}]"
+            repeated[number] = Refusal(spec.name, point.method, label, reason)
+    return repeated
 
 
 def _check_room(method: Method, shape: Shape, data: TaskData) -> None:

@@ -133,6 +133,8 @@ def announce(plan: Plan, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if spec.sampler == "points" and spec.methods:
+        console.print("the search spaces under methods are not used: sampler is points", highlight=False)
     for refusal in plan.refusals:
         console.print(refusal_line(refusal), markup=False, highlight=False, soft_wrap=True)
 

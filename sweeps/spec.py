@@ -52,8 +52,8 @@ class SweepSpec(Strict):
     recipe: RecipeSettings = Field(
         default_factory=lambda: RecipeSettings.model_validate({}), description="All that is not the method."
     )
-    sampler: Literal["random", "grid", "tpe", "nsga2"] = Field(
-        default="random", description="Within each method."
+    sampler: Literal["random", "grid", "tpe", "nsga2", "gp", "points"] = Field(
+        default="random", description="Within each method; `points` trains the explicit points alone."
     )
     balance: Literal["equal", "adaptive"] = Field(
         default="equal", description="How trials are dealt to methods."
@@ -115,7 +115,9 @@ class SweepSpec(Strict):
     def _something_to_do(self) -> SweepSpec:
         if not self.methods and not self.points:
             raise ValueError("give 'methods', 'points' or both")
-        if self.methods and self.sampler != "grid" and self.trials is None:
+        if self.sampler == "points" and not self.points:
+            raise ValueError("the sampler 'points' trains explicit points alone: give 'points'")
+        if self.methods and self.sampler not in ("grid", "points") and self.trials is None:
             raise ValueError("give 'trials': how many trials in all")
         if self.trials is not None and self.trials < len(self.seeds):
             raise ValueError(f"'trials' is {self.trials}, but one point takes {len(self.seeds)}, one a seed")

@@ -6,42 +6,38 @@ parameter common to all trials and draw everything else at random.
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
+from methods.base import Shape
 from methods.errors import FrontuneError
 from sweeps.point import Point
-from sweeps.space import MOST_GRID_POINTS, Choice, Range, Space
+from sweeps.samplers import LEARNING, Seen, distribution, draw, quiet_optuna
+from sweeps.sizes import Sizes, sizes_of
+from sweeps.space import MOST_GRID_POINTS, Space
 from sweeps.spec import SweepSpec
 from sweeps.training.seeds import derived_seed
 
-POPULATION = 10
-"""Of NSGA-II: a method of a sweep has tens of points, not the thousands that Optuna's 50 is made for."""
 MOST_KNOWN_DRAWS = 5
 """After so many draws that were known, a point of a finite space is chosen among those that are left."""
 MOST_DRAWS = 100
-"""After so many draws that were all known, a sampler is taken to have nothing new to say."""
+"""After so many draws that were all known, a space is taken to hold nothing new."""
 POINT = "frontune:point"
 """User attribute of an Optuna trial: all parameter values of its point, tied and constant ones included."""
+SCORE, PARAMS = "frontune:score", "frontune:trainable_params"
+"""User attributes of a pruned trial, which has no values in Optuna; the score is that of its last rung."""
+TRAINABLE = "trainable"
+"""Constraint of an Optuna trial, above 0 where its point cannot be trained."""
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
     """Open Optuna's tables; raises FrontuneError where they are from another version."""
-    logging.getLogger("optuna").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    quiet_optuna()
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": _patience(url)})
     except (RuntimeError, OSError, SQLAlchemyError) as error:
@@ -49,18 +45,36 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         raise FrontuneError(f"{url} cannot hold the studies: {said}") from error
 
 
-def open_studies(url: str, spec: SweepSpec, spaces: Mapping[str, Space | None]) -> dict[str, MethodStudy]:
-    """Open the study of each method of a sweep; one that has only explicit points has no space."""
+def open_studies(
+    url: str,
+    spec: SweepSpec,
+    spaces: Mapping[str, Space | None],
+    shape: Shape | None = None,
+    identity: Callable[[Point], Hashable] | None = None,
+) -> dict[str, MethodStudy]:
+    """Open the study of each method of a sweep; one that has only explicit points has no space.
+
+    With the base's `shape`, points are drawn evenly in the logarithm of trainable parameters; `identity`
+    says which points are the same configuration.
+    """
     storage = open_storage(url)
-    return {
-        method: MethodStudy(storage, spec.name, method, space or Space({}), spec.sampler, spec.sampler_seed)
-        for method, space in spaces.items()
-    }
+    studies = {}
+    for method, space in spaces.items():
+        sizes = sizes_of(method, space, shape) if space and shape else None
+        studies[method] = MethodStudy(
+            storage, spec.name, method, space or Space({}), spec.sampler, spec.sampler_seed, sizes, identity
+        )
+    return studies
+
+
+def same_values(point: Point) -> Hashable:
+    """The identity of a point where nothing is known of defaults: its values as they are written."""
+    return frozenset(point.values.items())
 
 
 class MethodStudy:
     """The study ``SWEEP/METHOD``: its own sampler, seeded by sweep seed, method and trial number, so that a
-    resumed sweep asks what an undisturbed one would."""
+    resumed sweep asks what an undisturbed one would. Nobody else may write it while it is open."""
 
     def __init__(
         self,
@@ -70,10 +84,14 @@ class MethodStudy:
         space: Space,
         sampler: str,
         seed: int,
+        sizes: Sizes | None = None,
+        identity: Callable[[Point], Hashable] | None = None,
     ) -> None:
         self.name, self.method, self._space = f"{sweep}/{method}", method, space
-        self._sampler, self._seed = sampler, seed
-        self._distributions = {key: _distribution(d) for key, d in space.free.items()}
+        self._sampler, self._seed, self._sizes = sampler, seed, sizes
+        self._identity = identity or same_values
+        self._distributions = {key: distribution(d) for key, d in space.free.items()}
+        self._storage = storage
         self._study = optuna.create_study(
             storage=storage,
             study_name=self.name,
@@ -83,11 +101,12 @@ class MethodStudy:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._study.set_metric_names(["score", "trainable_params"])
-        self._drop_half_asked()
+        self._known: set[Hashable] = set()
+        self._n_read = self._n_asked = self._n_inside = 0
 
     def add(self, point: Point) -> int:
-        """Take in an explicit point in one step and return its number; samplers learn from it where it lies
-        in the search space."""
+        """Take in a point in one step and return its number; samplers learn from it where it lies in the
+        search space."""
         fits = self._space.contains(point.values)
         trial = create_trial(
             state=TrialState.RUNNING,
@@ -98,53 +117,68 @@ class MethodStudy:
         self._study.add_trial(trial)
         return int(self._trials()[-1].number)
 
+    def knows(self, point: Point) -> bool:
+        """Whether this configuration was asked for before, in whatever words."""
+        self._read()
+        return self._identity(point) in self._known
+
     def ask(self) -> tuple[int, Point] | None:
         """Return the number of a new Optuna trial and its point, one that was not asked for before.
 
         None where the sampler gives no other any more: the space is used up, or all but.
         """
-        known = [point.values for _, point, _ in self.asked()]
-        space = self._space.size
-        if space is not None and sum(self._space.contains(values) for values in known) >= space:
+        trials, space = self._read(), self._space.size
+        if space is not None and self._n_inside >= space:
             return None
+        seen = list(self._seen(trials)) if self._sampler in LEARNING else []
         for attempt in range(MOST_DRAWS):
-            seed = derived_seed(self._seed, self.method, len(known), *([attempt] if attempt else []))
+            seed = derived_seed(self._seed, self.method, self._n_asked, *([attempt] if attempt else []))
             # A sampler that has learned where to look may look there again and again.
-            if attempt >= MOST_KNOWN_DRAWS and space is not None and space <= MOST_GRID_POINTS:
-                point = self._untried(known, seed)
+            stuck = attempt >= MOST_KNOWN_DRAWS
+            if stuck and space is not None and space <= MOST_GRID_POINTS:
+                point = self._untried(seed)
                 return None if point is None else (self.add(point), point)
-            self._study.sampler = _make_sampler(self._sampler, seed, self._distributions)
-            trial = self._study.ask(self._distributions)
-            point = Point(self.method, self._space.fill(trial.params))
-            if point.values not in known:
-                trial.set_user_attr(POINT, dict(point.values))
-                return trial.number, point
-            self._study.tell(trial.number, state=TrialState.FAIL)
+            kind = "random" if stuck else self._sampler
+            drawn = draw(kind, seed, self._space.free, self._sizes, seen)
+            point = Point(self.method, self._space.fill(drawn))
+            if self._identity(point) not in self._known:
+                return self.add(point), point
         return None
 
-    def _untried(self, known: list[Mapping[str, Any]], seed: int) -> Point | None:
+    def _untried(self, seed: int) -> Point | None:
         """One of the points of a small space that were not asked for."""
-        left = [values for values in self._space.grid(self.name) if values not in known]
-        return Point(self.method, left[seed % len(left)]) if left else None
+        points = [Point(self.method, values) for values in self._space.grid(self.name)]
+        left = [point for point in points if self._identity(point) not in self._known]
+        return left[seed % len(left)] if left else None
 
     def tell(self, number: int, score: float | None, trainable_params: int) -> None:
         """Report a point's score, the mean of its replicates; None is a failure. Twice is as good as once."""
-        trial = self._trials()[number]
-        if trial.state != TrialState.RUNNING:
+        if not self._waits(number):
             return
         if score is None:
             self._study.tell(number, state=TrialState.FAIL)
         else:
-            self._place_in_generation(trial)
             self._study.tell(number, [score, trainable_params])
 
     def tell_pruned(self, number: int, score: float | None, trainable_params: int) -> None:
-        if self._trials()[number].state == TrialState.RUNNING:
-            self._study.tell(number, state=TrialState.PRUNED)
+        """Report a point that was stopped at a rung, with its score there, from which samplers learn."""
+        if not self._waits(number):
+            return
+        trial = self._trial(number)
+        trial.set_user_attr(SCORE, score)
+        trial.set_user_attr(PARAMS, trainable_params)
+        self._study.tell(number, state=TrialState.PRUNED)
 
-    def tell_infeasible(self, number: int) -> None:
-        if self._trials()[number].state == TrialState.RUNNING:
-            self._study.tell(number, state=TrialState.PRUNED)
+    def tell_infeasible(self, number: int, trainable_params: int) -> None:
+        """Report a point that cannot be trained, for memory or because it is refused: a constraint is
+        violated. Optuna asks for values of complete trials, and there is no score, so it is pruned."""
+        if not self._waits(number):
+            return
+        trial = self._trial(number)
+        trial.set_user_attr(PARAMS, trainable_params)
+        if TRAINABLE not in trial.constraints:
+            trial.set_constraint(TRAINABLE, 1.0)
+        self._study.tell(number, state=TrialState.PRUNED)
 
     def asked(self) -> list[tuple[int, Point, bool]]:
         """Every point asked for so far: its number, its values, and whether it still waits to be told."""
@@ -154,49 +188,44 @@ class MethodStudy:
             if POINT in trial.user_attrs
         ]
 
-    def _drop_half_asked(self) -> None:
-        """An interruption between Optuna's asking and our remembering the point leaves a trial of no use."""
-        for trial in self._trials():
-            if trial.state == TrialState.RUNNING and POINT not in trial.user_attrs:
-                self._study.tell(trial.number, state=TrialState.FAIL)
+    def _seen(self, trials: Sequence[FrozenTrial]) -> Iterator[Seen]:
+        """What samplers learn from: the points inside the search space but those that failed."""
+        for trial in trials:
+            attrs, params = trial.user_attrs, trial.params
+            if not params:
+                continue
+            if trial.state == TrialState.RUNNING:
+                yield Seen(params, state="waits")
+            elif trial.state == TrialState.COMPLETE:
+                yield Seen(params, int(trial.values[1]), trial.values[0])
+            elif trial.constraints.get(TRAINABLE, 0.0) > 0:
+                yield Seen(params, attrs[PARAMS], state="infeasible")
+            elif attrs.get(SCORE) is not None:
+                yield Seen(params, attrs[PARAMS], attrs[SCORE])
 
-    def _place_in_generation(self, trial: FrozenTrial) -> None:
-        """Let an explicit point be a parent, too; Optuna places only what it samples, and none once told."""
-        if self._sampler == "nsga2" and trial.params:
-            _Nsga2(self._seed, self._distributions).get_trial_generation(self._study, trial)
+    def _read(self) -> list[FrozenTrial]:
+        """All trials of the study, what is new among them taken for known."""
+        trials = self._trials()
+        for trial in trials[self._n_read :]:
+            if POINT in trial.user_attrs:
+                point = Point(self.method, trial.user_attrs[POINT])
+                identity = self._identity(point)
+                self._n_inside += identity not in self._known and self._space.contains(point.values)
+                self._known.add(identity)
+                self._n_asked += 1
+        self._n_read = len(trials)
+        return trials
+
+    def _waits(self, number: int) -> bool:
+        return bool(self._trials()[number].state == TrialState.RUNNING)
+
+    def _trial(self, number: int) -> Trial:
+        study_id = self._storage.get_study_id_from_name(self.name)
+        return Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
     def _trials(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
         return trials
-
-
-class _Nsga2(NSGAIISampler):  # type: ignore[misc]
-    """Optuna's takes what all trials have in common for the search space; a point outside leaves nothing."""
-
-    def __init__(self, seed: int, space: Mapping[str, BaseDistribution]) -> None:
-        super().__init__(seed=seed, population_size=POPULATION)
-        self._space = dict(space)
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._space
-
-
-def _distribution(dimension: Choice | Range) -> BaseDistribution:
-    if isinstance(dimension, Choice):
-        return CategoricalDistribution(dimension.values)
-    if dimension.whole:
-        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
-
-
-def _make_sampler(kind: str, seed: int, space: Mapping[str, BaseDistribution]) -> BaseSampler:
-    if kind == "tpe":
-        return TPESampler(seed=seed)
-    if kind == "nsga2":
-        return _Nsga2(seed, space)
-    return RandomSampler(seed=seed)
 
 
 def _patience(url: str) -> Mapping[str, Any]:
