@@ -63,6 +63,18 @@ def holder(ledger: Ledger, sweep: str, now: Callable[[], datetime] = lambda: dat
         return None if row is None or _is_stale(row, now()) else _described(row, now())
 
 
+def drop_stale_lease(ledger: Ledger, sweep: str, *, only_look: bool = False) -> str:
+    """Remove the lease of a driver that is gone; return who it was, in words, nothing where there is none."""
+    now = datetime.now(UTC)
+    with ledger.session(write=not only_look) as session:
+        row = session.get(LeaseRow, sweep)
+        if row is None or not _is_stale(row, now):
+            return ""
+        if not only_look:
+            session.delete(row)
+        return _described(row, now)
+
+
 def _take(ledger: Ledger, lease: Lease) -> None:
     now = datetime.now(UTC)
     host, process = lease.holder

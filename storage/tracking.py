@@ -21,6 +21,7 @@ from storage.mirrored import (
     trial_tags,
     trial_tags_match,
 )
+from storage.mlflow_runs import PARENT, MlflowRun, runs_of_sweep
 from storage.mlflow_store import StoreUnusable, prepare_store, quiet_migrations
 from storage.records import Measurement, TrialRecord, TrialState
 from storage.workspace import folder_name
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 SweepEnding = Literal["complete", "interrupted", "failed"]
 
-PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
 
@@ -41,6 +41,10 @@ class TrackingError(FrontuneError):
 
 class TrackingAway(TrackingError):
     """MLflow did not do what it was asked for now, as when its server is away; it may do so later."""
+
+
+class RunGone(TrackingError):
+    """MLflow has this run no more: it was deleted, or its store was lost."""
 
 
 class Tracker:
@@ -106,9 +110,11 @@ class Tracker:
     def finish_trial(
         self, run_id: str, trial: TrialRecord, measurements: Iterable[Measurement], files: Sequence[Path]
     ) -> None:
-        """Mirror how a trial ended: its metrics and curves, its state, its files."""
+        """Mirror how a trial ended: its metrics and curves, its state, its files; raises RunGone."""
         with _border(f"finish the trial {trial.sweep}/{trial.number}"):
             status = _status(trial.state)
+            if run_id not in self._begun and self._active_run(run_id) is None:
+                raise RunGone(f"MLflow has no run {run_id} of trial {trial.sweep}/{trial.number}")
             self._log(
                 run_id,
                 metrics=trial_metrics(trial, measurements),
@@ -138,6 +144,16 @@ class Tracker:
                 self._client.log_metric(parent_id, legal_name(name), value)
             self._add_files(parent_id, files)
             self._client.set_terminated(parent_id, _status(status))
+
+    def runs(self, sweep: str) -> list[MlflowRun] | None:
+        """Return what MLflow holds of a sweep, None where it has no such experiment."""
+        with _border(f"read the sweep {sweep!r}"):
+            return runs_of_sweep(self._client, sweep)
+
+    def end_run(self, run_id: str, status: SweepEnding) -> None:
+        """Close a run that a killed process left open."""
+        with _border(f"end the run {run_id}"):
+            self._client.set_terminated(run_id, _status(status))
 
     def _experiment(self, name: str, note: str) -> str:
         found: Experiment | None = self._client.get_experiment_by_name(name)

@@ -21,7 +21,7 @@ from storage.records import (
     TrialRecord,
 )
 from storage.rungs import add_rung
-from storage.tracking import Tracker
+from storage.tracking import RunGone, Tracker
 from storage.workspace import Workspace
 from sweeps.mirror import Mirror
 from sweeps.patience import patiently
@@ -159,6 +159,9 @@ class Books:
         parent = self.mirror.attempt(lambda tracker: tracker.start_sweep(spec.name, note, tags, run))
         if parent is None:
             return False
+        if run is not None and parent != run:
+            # MLflow's store was lost or replaced: all of it is sent again.
+            self._untold |= {t.number for t in self.trials.values() if t.state in ENDED}
         self._patiently(lambda: self.ledger.set_sweep_run(spec.name, parent))
         self._parent = parent
         return True
@@ -188,8 +191,11 @@ class Books:
             tracker.finish_trial(str(trial.mlflow_run_id), trial, outcome.measurements, present)
             return True
 
-        if not self.mirror.attempt(finish, now=now):
-            return False
+        try:
+            if not self.mirror.attempt(finish, now=now):
+                return False
+        except RunGone:
+            return self._send(replace(outcome, trial=replace(trial, mlflow_run_id=None)), now=now)
         self.trials[trial.number] = replace(trial, mirrored=True)
         self._untold.discard(trial.number)
         self._told.append(trial.number)

@@ -164,6 +164,16 @@ def ui(port: int, workspace: str) -> None:
     ui_command(workspace, port)
 
 
+@main.command()
+@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@workspace_option
+def doctor(repair: bool, workspace: str) -> None:
+    """Check this machine, the workspace's stores, and that ledger, studies and MLflow agree."""
+    from sweeps.doctor.command import doctor_command
+
+    sys.exit(doctor_command(workspace, repair))
+
+
 @main.command("methods")
 def methods_command() -> None:
     """List the methods and their hyperparameters, plugins included."""

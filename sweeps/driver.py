@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,8 @@ from sweeps.judge import Judged, judge, keep
 from sweeps.patience import patiently
 from sweeps.plan import Plan
 from sweeps.pruning import Rungs, rung_number
-from sweeps.study import mean_score, open_studies
+from sweeps.study import open_studies
+from sweeps.telling import tell_study
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
 from sweeps.trial_records import PlannedTrial, continued, finished, plan_trials, pruned, reused
 
@@ -282,7 +282,7 @@ class Driver:
         numbers = sorted(books.of_point.get((deal.study.name, deal.number), ()))[:n_seeds]
         trials = [books.trials[n] for n in numbers if books.trials[n].state in ENDED]
         if len(trials) == n_seeds:
-            patiently(lambda: _tell_study(deal, trials), self.display.say)
+            patiently(lambda: tell_study(deal.study, deal.number, trials), self.display.say)
 
     def _close(self, ending: Ending) -> list[Path]:
         """Close what is open and write the results, also after an interruption."""
@@ -298,15 +298,3 @@ class Driver:
             if trial.state in ENDED:
                 self._forget_state(trial)
         return self.books.close(ending)
-
-
-def _tell_study(deal: Deal, trials: Sequence[TrialRecord]) -> None:
-    """A point with a replicate that was pruned, or that memory does not suffice for, is so as a whole."""
-    states = {trial.state for trial in trials}
-    score, params = mean_score([trial.score for trial in trials]), trials[0].trainable_params
-    if "infeasible" in states:
-        deal.study.tell_infeasible(deal.number, params)
-    elif "pruned" in states:
-        deal.study.tell_pruned(deal.number, score, params)
-    else:
-        deal.study.tell(deal.number, score, params)

@@ -35,7 +35,9 @@ LAST = (
     "eval_seconds wall_seconds tokens_per_second peak_memory_bytes device mlflow_run_id created_at git_commit"
     " score_mean score_std n_seeds front_probability"
 )
-COMMANDS = "run resume list status pareto table plot test score ui methods tasks presets count version schema"
+COMMANDS = (
+    "run resume list status pareto table plot test score ui doctor methods tasks presets count version schema"
+)
 
 
 def rows_of(file: Path) -> tuple[list[str], list[dict[str, str]]]:

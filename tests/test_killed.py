@@ -56,19 +56,32 @@ def processes() -> Any:
     return context
 
 
-def run_for(processes: Any, seconds: float | None, *arguments: object) -> int | None:
-    """Run the command for so long, then kill it; return its exit code, None where it had to be killed."""
+def run_for(processes: Any, limit: float | None, *arguments: object) -> tuple[int | None, float]:
+    """Run the command for so many seconds of processor time, which do not depend on what else the machine
+    does, then kill it; return its exit code, None where it had to be killed, and the time it took."""
     started = processes.Event()
     process = processes.Process(target=life, args=([str(a) for a in arguments], started))
     process.start()
     assert started.wait(120)
-    process.join(300 if seconds is None else seconds)
-    if process.exitcode is not None:
-        return int(process.exitcode)
-    assert seconds is not None, "the command hangs"
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    return None
+    used, latest = 0.0, time.monotonic() + 600
+    while process.exitcode is None:
+        used = processor_seconds(process.pid) or used
+        if limit is not None and used >= limit:
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+            return None, used
+        assert time.monotonic() < latest, "the command hangs"
+        process.join(0.002)
+    return int(process.exitcode), used
+
+
+def processor_seconds(process: int) -> float | None:
+    """What a process has used so far, None once it is gone (proc(5): fields 14 and 15 of stat)."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +117,10 @@ def check_that_all_agree(workspace: Path) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(processes: Any, make_workspace: MakeWorkspace, sweep: Path) -> tuple[list[Any], float]:
-    """What the sweep finds when nobody kills it, and how many seconds it takes."""
-    workspace, began = make_workspace(), time.monotonic()
-    assert run_for(processes, None, "run", sweep, "--workspace", workspace) == 0
-    seconds = time.monotonic() - began
+    """What the sweep finds when nobody kills it, and how much processor time it takes."""
+    workspace = make_workspace()
+    code, seconds = run_for(processes, None, "run", sweep, "--workspace", workspace)
+    assert code == 0
     check_that_all_agree(workspace)
     return outcome(workspace), seconds
 
@@ -117,10 +130,10 @@ def kill_and_go_on(
 ) -> bool:
     """Kill a fresh run after so many seconds, go on with it, and compare; return whether it was killed."""
     workspace = make_workspace()
-    killed = run_for(processes, after, "run", sweep, "--workspace", workspace) is None
+    killed = run_for(processes, after, "run", sweep, "--workspace", workspace)[0] is None
     done = {t.number: t.created_at for t in known_trials(workspace) if t.state == "complete"}
     command = ("resume", "small") if known_trials(workspace) else ("run", sweep)
-    assert run_for(processes, None, *command, "--workspace", workspace) == 0
+    assert run_for(processes, None, *command, "--workspace", workspace)[0] == 0
     assert outcome(workspace) == wanted
     assert {t.number: t.created_at for t in trials_of(workspace) if t.number in done} == done
     check_that_all_agree(workspace)
@@ -169,8 +182,8 @@ def test_a_sweep_killed_again_and_again_ends_with_the_same(
     ended = None
     while ended is None:
         command = ("resume", "small") if known_trials(workspace) else ("run", sweep)
-        after = seconds * (0.1 + 0.5 * moments.random())
-        ended = run_for(processes, after, *command, "--workspace", workspace)
+        after = seconds * (0.2 + 0.5 * moments.random())
+        ended, _ = run_for(processes, after, *command, "--workspace", workspace)
     assert ended == 0
     assert outcome(workspace) == wanted
     check_that_all_agree(workspace)

@@ -1,0 +1,59 @@
+"""What `frontune doctor` prints, and its exit code: 0 where all is well, 1 where something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from methods.errors import FrontuneError
+from storage.ledger import Ledger
+from storage.workspace import Workspace
+from sweeps.doctor.agreement import Sweep, check_sweep
+from sweeps.doctor.finding import Finding
+from sweeps.doctor.machine import check_machine
+from sweeps.doctor.stores import check_stores
+
+MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
+
+
+def doctor_command(workspace: str, repair: bool) -> int:
+    """Print every finding, mend what can be mended if asked to, and return the exit code."""
+    unmended = mendable = 0
+    for finding in _findings(workspace):
+        click.echo(f"{MARKS[finding.level]} {finding.about}: {finding.said}")
+        if repair and finding.repair is not None:
+            finding.repair()
+            click.echo(f"      {finding.about}: repaired")
+            continue
+        unmended += finding.level == "wrong"
+        mendable += finding.repair is not None
+    if mendable:
+        click.echo(f"`frontune doctor --workspace {workspace} --repair` mends {mendable} of these")
+    return 1 if unmended else 0
+
+
+def _findings(workspace: str) -> Iterator[Finding]:
+    yield from check_machine()
+    if not Path(workspace).expanduser().exists():
+        yield Finding("ok", "workspace", f"none at {workspace} yet; `frontune run` makes one")
+        return
+    opened = Workspace.open(workspace, create=False)
+    stores = list(check_stores(opened))
+    yield from stores
+    if not any(finding.level == "wrong" and finding.about in ("ledger", "studies") for finding in stores):
+        yield from _sweeps(opened, can_ask_mlflow=all(f.about != "MLflow" or f.level == "ok" for f in stores))
+
+
+def _sweeps(workspace: Workspace, *, can_ask_mlflow: bool) -> Iterator[Finding]:
+    from storage.tracking import Tracker
+
+    tracker = Tracker(workspace.tracking_uri, workspace.artifact_root) if can_ask_mlflow else None
+    ledger = Ledger.open(workspace.database_url, create=False)
+    for record in ledger.sweeps():
+        trials = tuple(ledger.trials(record.name))
+        try:
+            yield from check_sweep(Sweep(workspace, ledger, tracker, record, trials))
+        except FrontuneError as error:
+            yield Finding("wrong", record.name, str(error))
