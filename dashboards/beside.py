@@ -72,7 +72,7 @@ def paper_low_data() -> list[LowDataPoint]:
             n,
             "mnli",
             "accuracy",
-            float(cells[key]) / 100,
+            _fraction(float(cells[key])),
             None,
             1,
             GPT3,
@@ -80,6 +80,11 @@ def paper_low_data() -> list[LowDataPoint]:
         for cells in _read("table16_mnli_low_data.csv")
         for key, n in EXAMPLES.items()
     ]
+
+
+def _fraction(percent: float) -> float:
+    """A printed percentage with no digit that was not printed: 0.739, not 0.7390000000000001."""
+    return round(percent / 100, 6)
 
 
 def _gpt3(task: str, metric: str) -> Iterator[TableRow]:
@@ -97,7 +102,7 @@ def _gpt2(task: str, metric: str) -> Iterator[TableRow]:
         return
     for cells in _read("table14_webnlg_gpt2.csv"):
         params = round(parse_count(cells["trainable_params"]) or 0)
-        std = float(cells["bleu_a_std"]) / 100 if cells["bleu_a_std"] else None
+        std = _fraction(float(cells["bleu_a_std"])) if cells["bleu_a_std"] else None
         score, source = float(cells["bleu_a"]), MODELS[cells["model"]]
         yield _row(cells["method"], "", params, task, metric, score, std, source)
 
@@ -119,7 +124,7 @@ def _row(
         trainable_params=params,
         task=task,
         metric=metric,
-        score=percent / 100,
+        score=_fraction(percent),
         std=std,
         n=1,
         learning_rates=(),

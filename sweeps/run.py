@@ -147,6 +147,8 @@ def quiet_libraries() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    # The variable is read when transformers is first imported, which may have been before.
+    logging.set_verbosity_error()
     from huggingface_hub.utils import logging as hub_logging
 
     # Its retries are warnings line by line; the error that follows says what failed.
