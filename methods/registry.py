@@ -57,7 +57,7 @@ def make_method(name: str, /, **hyperparameters: Any) -> Method:
         if key not in types:
             raise InvalidConfig(unknown_name(f"hyperparameter of {name}", key, types))
         hyperparameters[key] = check_value(f"{name}: {key}", value, types[key])
-    missing = [key for key in _required(method) if key not in hyperparameters]
+    missing = [key for key in required_fields(method) if key not in hyperparameters]
     if missing:
         raise InvalidConfig(f"{name}: {missing[0]} is missing; wanted: {', '.join(types)}")
     try:
@@ -96,7 +96,8 @@ def plugin_fingerprint(method: Method) -> str:
     return digest.hexdigest()[:16] if kinds else ""
 
 
-def _required(method: type[Method]) -> list[str]:
+def required_fields(method: type[Method]) -> list[str]:
+    """The hyperparameters without a default."""
     parameters = inspect.signature(method).parameters.values()
     return [p.name for p in parameters if p.default is inspect.Parameter.empty]
 

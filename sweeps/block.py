@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from methods.errors import FrontuneError, unknown_name
-from methods.registry import check_value
+from methods.registry import check_value, known_methods, required_fields
 from sweeps.point import check_recipe_value, parameter_types
 from sweeps.space import Choice, Dimension, Range, SameAs, Space, parse_dimension, shown
 
 
-def read_space(method: str, block: Mapping[str, Any]) -> Space:
-    """Return the search space that a block describes; raises FrontuneError naming the key that is wrong."""
+def read_space(method: str, block: Mapping[str, Any], *, solved: bool = False) -> Space:
+    """Return the search space that a block describes; raises FrontuneError naming the key that is wrong.
+
+    With `solved` (`match_params`) it may leave out sizes that it ties others to, or that the method must
+    have: they are searched, until they are solved for.
+    """
     where = f"methods.{method}"
     types = _types(method)
     flat = _flat(method, block, where)
+    if solved:
+        flat = {key: {"low": 1, "high": 2} for key in _left_out(method, flat, types)} | flat
     dimensions: dict[str, Dimension] = {}
     for key, value in flat.items():
         if key not in types:
@@ -55,6 +61,23 @@ def _flat(method: str, block: Mapping[str, Any], where: str) -> dict[str, Any]:
                 raise FrontuneError(f"{where}: the parameter {name!r} stands twice")
         flat |= inner
     return flat
+
+
+def _left_out(method: str, flat: Mapping[str, Any], types: Mapping[str, type]) -> list[str]:
+    """Whole-number parameters that the block names in a tie, or that the method requires, without a value."""
+    parts = method.split("+") if "+" in method else [""]
+    named = [
+        name
+        for key, value in flat.items()
+        if isinstance(value, str)
+        for name in (f"{key.rpartition('.')[0]}.{value}", value)
+    ]
+    required = [
+        f"{part}.{field}".lstrip(".")
+        for part in parts
+        for field in required_fields(known_methods()[part or method])
+    ]
+    return [k for k in dict.fromkeys([*named, *required]) if types.get(k) is int and k not in flat]
 
 
 def _typed(dimension: Dimension, where: str, key: str, wanted: type) -> Dimension:

@@ -12,6 +12,7 @@ from methods.expression import format_method
 from methods.loading import DTYPES, base_folder, default_device, fingerprint, load_tokenizer, meta_base
 from storage.records import Refusal
 from sweeps.data import Examples, TaskData, prepare_data, read_examples
+from sweeps.matching import Match, match_all
 from sweeps.point import Point
 from sweeps.space import Space
 from sweeps.spec import SweepSpec
@@ -34,6 +35,7 @@ class Plan:
     spaces: dict[str, Space]
     points: tuple[Point, ...]
     refusals: tuple[Refusal, ...]
+    matches: tuple[Match, ...] = ()
 
     @property
     def methods(self) -> list[str]:
@@ -90,6 +92,9 @@ def make_plan(spec: SweepSpec) -> Plan:
     tokenizer = load_tokenizer(spec.base, spec.trust_remote_code)
     data = prepare_data(examples, tokenizer)
     memory = TrialMemory(base, data, default_device().partition(":")[0])
+    matches, unmatched = _matched(spaces, spec, memory)
+    if spec.match_params is not None:
+        spaces = {found.method: found.space for found in matches}
     for method, space in spaces.items():
         _check_space(method, space, spec, memory)
         if spec.sampler == "grid":
@@ -100,7 +105,7 @@ def make_plan(spec: SweepSpec) -> Plan:
     }
     refused |= _repeated(explicit, spec, context)
     kept = tuple(point for number, point in enumerate(explicit) if refused[number] is None)
-    refusals = [refusal for refusal in refused.values() if refusal is not None]
+    refusals = [refusal for refusal in (*unmatched, *refused.values()) if refusal is not None]
     if spec.sampler == "grid":
         refusals += _refused(spaces, spec, memory)
     if not spaces and not kept:
@@ -118,6 +123,17 @@ def make_plan(spec: SweepSpec) -> Plan:
         spaces=spaces,
         points=kept,
         refusals=tuple(refusals),
+        matches=tuple(matches),
+    )
+
+
+def _matched(
+    spaces: dict[str, Space], spec: SweepSpec, memory: TrialMemory
+) -> tuple[list[Match], list[Refusal]]:
+    if spec.match_params is None:
+        return [], []
+    return match_all(
+        spec.name, spaces, spec.match_params, memory.base.shape, lambda point: _refusal(point, spec, memory)
     )
 
 

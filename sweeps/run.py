@@ -135,6 +135,9 @@ def announce(plan: Plan, console: Console) -> None:
     )
     if spec.sampler == "points" and spec.methods:
         console.print("the search spaces under methods are not used: sampler is points", highlight=False)
+    if plan.matches:
+        found = f"match_params {spec.match_params:,}: {', '.join(map(str, plan.matches))}"
+        console.print(found, markup=False, highlight=False, soft_wrap=True)
     for refusal in plan.refusals:
         console.print(refusal_line(refusal), markup=False, highlight=False, soft_wrap=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -78,6 +80,21 @@ def _bytes(value: Any) -> Any:
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=int | str), Field(ge=1)]
+
+
+def _count(value: Any) -> Any:
+    """A number of parameters such as ``350k`` or ``1.2M`` as a whole number."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKmMbB]?)", value.strip())
+    if not found:
+        raise ValueError("wanted a whole number, or a text such as 350k or 1.2M")
+    return round(Decimal(found[1]) * {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}[found[2].lower()])
+
+
+ParamCount = Annotated[
+    int, BeforeValidator(_count), Field(ge=1), WithJsonSchema({"type": ["integer", "string"]})
+]
 
 
 class PruningSettings(Strict):

@@ -16,6 +16,7 @@ from sweeps.point import Point, point_of
 from sweeps.settings import (
     Bytes,
     DecodingSettings,
+    ParamCount,
     PathText,
     PruningSettings,
     RecipeSettings,
@@ -84,6 +85,9 @@ class SweepSpec(Strict):
     max_failures: int | None = Field(
         default=10, ge=1, description="Failed trials (after retries) that stop a run; null is no limit."
     )
+    match_params: ParamCount | None = Field(
+        default=None, description="Solve each method's size for this count, such as 350k; compare there."
+    )
     max_trainable_params: int | None = Field(default=None, ge=1, description="Points with more are refused.")
     max_memory: Bytes | None = Field(
         default=None, description="Points whose tensors are estimated to take more, such as 8GB, are refused."
@@ -132,7 +136,8 @@ class SweepSpec(Strict):
 
     def spaces(self) -> dict[str, Space]:
         """The search space of each method; raises FrontuneError naming the key that is wrong."""
-        return {name: read_space(name, block) for name, block in self.methods.items()}
+        matched = self.match_params is not None
+        return {name: read_space(name, block, solved=matched) for name, block in self.methods.items()}
 
     def explicit_points(self) -> list[Point]:
         """The configurations under `points`, in order."""
