@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,33 @@ from sweeps.scoring import ManyReferences, ScoreRequest
 
 if TYPE_CHECKING:
     from sweeps.counting import Format
+    from sweeps.plan_command import PlanForm
 
 workspace_option = click.option(
     "--workspace", default="runs", show_default=True, help="Folder of the ledger and the results."
 )
+Command = Callable[..., None]
+
+
+def sweep_options(command: Command) -> Command:
+    """How a sweep is given: its file, and what is changed in it."""
+    options = (
+        click.argument("sweep"),
+        click.option(
+            "--workspace",
+            default=None,
+            help="Folder of the ledger and the results [default: the file's, or runs].",
+        ),
+        click.option("--trials", type=click.IntRange(min=1), default=None, help="Trials in all."),
+        click.option(
+            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the sweep file."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 paper_option = click.option("--paper", is_flag=True, help="Show the LoRA paper's numbers beside one's own.")
 
 
@@ -55,22 +79,31 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("sweep")
-@click.option(
-    "--workspace", default=None, help="Folder of the ledger and the results [default: the file's, or runs]."
-)
-@click.option("--trials", type=click.IntRange(min=1), default=None, help="Trials in all.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the sweep file."
-)
+@sweep_options
 def run(sweep: str, workspace: str | None, trials: int | None, overrides: tuple[str, ...]) -> None:
     """Run SWEEP, a file or a preset's name; go on with it where it was interrupted."""
     from sweeps.commands import run_command
 
+    sys.exit(run_command(sweep, _all_overrides(workspace, trials, overrides)))
+
+
+@main.command("plan")
+@sweep_options
+@click.option("--format", "form", type=click.Choice(["rich", "json"]), default="rich", show_default=True)
+def plan_sweep(
+    sweep: str, workspace: str | None, trials: int | None, overrides: tuple[str, ...], form: PlanForm
+) -> None:
+    """Say what SWEEP, a file or a preset's name, is going to take; nothing is trained or written."""
+    from sweeps.plan_command import plan_command
+
+    plan_command(sweep, _all_overrides(workspace, trials, overrides), form)
+
+
+def _all_overrides(workspace: str | None, trials: int | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
     # In quotes: a folder may be called 2024, which YAML takes for a number.
     extra = [f"workspace={json.dumps(workspace, ensure_ascii=False)}"] if workspace is not None else []
     extra += [f"trials={trials}"] if trials is not None else []
-    sys.exit(run_command(sweep, (*overrides, *extra)))
+    return (*overrides, *extra)
 
 
 @main.command()

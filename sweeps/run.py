@@ -44,7 +44,7 @@ class SweepRun:
 def check_sweep(spec: SweepSpec) -> Plan:
     """Return the plan of a sweep; raises FrontuneError, before weights are loaded and before anything is
     written, where the sweep cannot be."""
-    with _known_ledger(spec.workspace) as ledger:
+    with known_ledger(spec.workspace) as ledger:
         if ledger is not None:
             refuse_other_sweep(ledger, spec)
         plan = make_plan(spec)
@@ -90,7 +90,7 @@ def run_sweep(plan: Plan, console: Console) -> SweepRun:
 
 
 @contextmanager
-def _known_ledger(workspace: str) -> Iterator[Ledger | None]:
+def known_ledger(workspace: str) -> Iterator[Ledger | None]:
     """The ledger of a workspace, or None where there is none yet; nothing is written."""
     if not Path(workspace).expanduser().exists():
         yield None

@@ -1,0 +1,156 @@
+"""`frontune plan`: what a sweep is going to take, known in seconds; nothing is trained or written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dashboards.printing import print_count
+from methods.errors import FrontuneError
+from methods.loading import default_device
+from sweeps.calibration import Pace, calibrate
+from sweeps.catalogue import sweep_file
+from sweeps.effort import print_tokens
+from sweeps.expected import Expected, expected_points
+from sweeps.forecast import MethodForecast, forecast, middle
+from sweeps.plan import Plan
+from sweeps.run import announce, check_sweep, known_ledger, loaded_once, quiet_libraries
+from sweeps.spec import load_specs
+from sweeps.training.memory import is_out_of_memory
+from sweeps.trial_memory import print_bytes
+
+PlanForm = Literal["rich", "json"]
+
+
+def plan_command(sweep: str, overrides: tuple[str, ...], form: PlanForm) -> None:
+    """Print what each sweep of a file is going to take."""
+    file = sweep_file(sweep)
+    specs = load_specs(file, overrides)
+    quiet_libraries()
+    try:
+        plans = [check_sweep(spec) for spec in specs]
+    except FrontuneError as error:
+        raise FrontuneError(f"sweep file '{file}': {error}") from error
+    found = []
+    for plan in plans:
+        expected = expected_points(plan)
+        with known_ledger(plan.spec.workspace) as ledger:
+            lines = forecast(plan, expected, ledger, {})
+            if any(line.trials > line.done + line.reused for line in lines):
+                lines = forecast(plan, expected, ledger, paces_of(plan, expected))
+        if form == "json":
+            found.append(as_json(plan, lines))
+        else:
+            print_plan(plan, lines, Console())
+    if form == "json":
+        click.echo(json.dumps(found, indent=2))
+
+
+def paces_of(plan: Plan, expected: Sequence[Expected]) -> dict[str, Pace]:
+    """Load the base and time each method at its middle point; where memory does not suffice there is none."""
+    base, paces = loaded_once(plan.spec, default_device())(), {}
+    costs = {each.method: middle(plan, each) for each in expected}
+    # The first method is timed twice: the first step of a process pays for what all later ones have.
+    for method in [*list(costs)[:1], *costs]:
+        cost = costs[method]
+        try:
+            paces[method] = calibrate(base, plan.data, cost.method, cost.recipe)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise FrontuneError(f"{method} ({cost.method.label()}) cannot train: {error}") from error
+    return paces
+
+
+def as_json(plan: Plan, lines: Sequence[MethodForecast]) -> dict[str, Any]:
+    """The forecast of one sweep as plain values: bytes, seconds, tokens."""
+    spec = plan.spec
+    return {
+        "sweep": spec.name,
+        "task": spec.task.name,
+        "base": spec.base,
+        "device": plan.memory.device,
+        "methods": [asdict(line) for line in lines],
+        "refusals": [asdict(refusal) for refusal in plan.refusals],
+        "notes": notes(plan, lines),
+    }
+
+
+def print_plan(plan: Plan, lines: Sequence[MethodForecast], console: Console) -> None:
+    """A row for each method, and one for all."""
+    announce(plan, console)
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("Method", no_wrap=True)
+    for heading in ("Trials", "Parameters", "Memory", "Tokens", "Time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for line in lines:
+        table.add_row(
+            line.title,
+            _trials(line.trials, line.done, line.reused),
+            _span(print_count(line.params_low), print_count(line.params_high)),
+            _span(print_bytes(line.memory_low), print_bytes(line.memory_high)),
+            print_tokens(line.train_tokens),
+            print_seconds(line.seconds),
+            end_section=line is lines[-1],
+        )
+    trials = _trials(*(sum(getattr(line, name) for line in lines) for name in ("trials", "done", "reused")))
+    highest = print_bytes(max(line.memory_high for line in lines))
+    tokens = print_tokens(sum(line.train_tokens for line in lines))
+    table.add_row("all", trials, "", highest, tokens, print_seconds(total_seconds(lines)))
+    console.print(table)
+    for note in notes(plan, lines):
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def notes(plan: Plan, lines: Sequence[MethodForecast]) -> list[str]:
+    """What the numbers do not say: what is left out of them, and budgets that end the sweep before."""
+    spec, seconds = plan.spec, total_seconds(lines)
+    said = ["memory is of tensors, each trial alone; time is of one trial after another, without the start"]
+    if plan.spaces and spec.sampler != "grid":
+        said.append("what is drawn is not known yet: its tokens and time are those of typical points")
+    if spec.pruning:
+        said.append("nothing is taken to be pruned: tokens and time are the most that they can be")
+    if spec.replicate_front:
+        said.append("the front's further replicates (replicate_front) come on top")
+    if spec.wall_clock is not None and seconds is not None and seconds > spec.wall_clock:
+        said.append(f"wall_clock of {print_seconds(spec.wall_clock)} ends the run before")
+    tokens = sum(line.train_tokens for line in lines)
+    if spec.train_tokens is not None and tokens > spec.train_tokens:
+        said.append(f"train_tokens of {print_tokens(spec.train_tokens)} ends the sweep before")
+    return said
+
+
+def total_seconds(lines: Sequence[MethodForecast]) -> float | None:
+    """The sum; None where a method's time is not known."""
+    known = [line.seconds for line in lines if line.seconds is not None]
+    return sum(known) if len(known) == len(lines) else None
+
+
+def print_seconds(seconds: float | None) -> str:
+    """Return ``50 s``, ``12 min``, ``3.5 h`` or ``2.1 days``; ``unknown`` for None."""
+    if seconds is None:
+        return "unknown"
+    for unit, size, upto in (("s", 1, 99.5), ("min", 60, 99.5), ("h", 3600, 47.95)):
+        if seconds < upto * size:
+            number = seconds / size
+            return f"{number:.1f} {unit}" if number < 9.95 else f"{number:.0f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
+
+
+def _trials(trials: int, done: int, reused: int) -> str:
+    parts = [f"{n} {what}" for n, what in ((done, "done"), (reused, "reused")) if n]
+    return f"{trials} ({', '.join(parts)})" if parts else str(trials)
+
+
+def _span(low: str, high: str) -> str:
+    """``17.3 to 24.8 MB``: a unit that both have stands once."""
+    if low == high:
+        return low
+    number, _, unit = low.rpartition(" ")
+    return f"{number if number and high.endswith(f' {unit}') else low} to {high}"
