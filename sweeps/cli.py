@@ -177,6 +177,22 @@ def plot(name: str, file: Path, paper: bool, workspace: str) -> None:
     plot_command(name, workspace, file, paper)
 
 
+@main.command("compare")
+@click.argument("name")
+@click.argument("method")
+@click.argument("other")
+@click.option("--at", default=None, metavar="COUNT", help="Most trainable parameters, such as 350k.")
+@click.option("--metric", default=None, help="Another measured metric [default: the score].")
+@workspace_option
+def compare_methods(
+    name: str, method: str, other: str, at: str | None, metric: str | None, workspace: str
+) -> None:
+    """Say whether METHOD and OTHER of the sweep NAME, each at its best, differ by more than noise."""
+    from sweeps.compare import compare_command
+
+    compare_command(name, (method, other), at, metric, workspace)
+
+
 @main.command("test")
 @click.argument("name")
 @workspace_option

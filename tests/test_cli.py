@@ -36,7 +36,8 @@ LAST = (
     " score_mean score_std n_seeds front_probability"
 )
 COMMANDS = (
-    "run resume list status pareto table plot test score ui doctor methods tasks presets count version schema"
+    "run resume list status pareto table plot compare test score "
+    "ui doctor methods tasks presets count version schema"
 )
 
 

@@ -1,0 +1,161 @@
+"""Two methods compared, each at its best configuration: what was tested, what it assumes, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dashboards.paired_test import PairedTest, paired_test, score_test
+from dashboards.printing import is_percent, print_lr, print_score, score_title
+from dashboards.replicates import Replicates, replicates
+from methods.errors import FrontuneError, unknown_name
+from storage.records import TrialRecord
+
+SIGNIFICANT = 0.05
+FEW_SEEDS = 3
+"""With fewer the interval is wide whatever the methods are like: t is 12.7 for two seeds, 4.3 for three."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method's configuration with the best mean score, and out of how many it was chosen."""
+
+    best: Replicates
+    n_configurations: int
+
+    @property
+    def title(self) -> str:
+        return self.best.first.title
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The test of `one` minus `other` by `metric`, over the seeds that both have."""
+
+    one: Candidate
+    other: Candidate
+    metric: str
+    test: PairedTest
+
+
+def best_candidate(trials: Sequence[TrialRecord], method: str, at: int | None) -> Candidate:
+    """Return a method's best configuration by mean score, of at most `at` trainable parameters.
+
+    Raises FrontuneError where the method has no scored configuration, or none that small.
+    """
+    groups = replicates(trials)
+    mine = [g for g in groups if g.first.method == method]
+    if not mine:
+        raise FrontuneError(unknown_name("method", method, sorted({g.first.method for g in groups})))
+    small = [g for g in mine if at is None or g.first.trainable_params <= at]
+    if not small:
+        fewest = min(g.first.trainable_params for g in mine)
+        raise FrontuneError(
+            f"{method} has no configuration of at most {at:,} parameters; its least is {fewest:,}"
+        )
+    return Candidate(max(small, key=lambda g: (g.score, -g.first.number)), len(small))
+
+
+def compare(
+    one: Candidate, other: Candidate, metric: str, values: Mapping[int, Sequence[float]]
+) -> Comparison:
+    """Test the difference of two methods.
+
+    `values` holds for each trial, by number, either what its score is the mean of, row by row, or one number.
+    Raises FrontuneError where the two have no seed in common.
+    """
+    sides = [{t.seed: values[t.number] for t in side.best.trials} for side in (one, other)]
+    seeds = sorted(sides[0].keys() & sides[1].keys())
+    if not seeds:
+        raise FrontuneError(f"{one.title} and {other.title} have no seed in common, so nothing can be paired")
+    pairs = [(sides[0][seed], sides[1][seed]) for seed in seeds]
+    differences = [[a - b for a, b in zip(*pair, strict=True)] for pair in pairs]
+    by_score = len(differences[0]) == 1
+    test = score_test([row[0] for row in differences]) if by_score else paired_test(differences)
+    return Comparison(one, other, metric, test)
+
+
+def render(comparison: Comparison) -> str:
+    """Return the whole report: the two configurations, the test, its assumptions, and the answer."""
+    test, metric = comparison.test, comparison.metric
+    first = comparison.one.best.first
+    lines = [f"{score_title(first.task, metric)}: {comparison.one.title} minus {comparison.other.title}"]
+    lines += [f"  {_described(side)}" for side in (comparison.one, comparison.other)]
+    tested = f"{_seeds(test.n_seeds)}, " + (
+        f"{test.n_examples:,} examples" if test.n_examples else "the examples' own outcomes are not known"
+    )
+    lines.append(f"  difference {_signed(test.difference, metric)}, {_interval(test, metric)}; {tested}")
+    lines += [f"  {line}" for line in _assumptions(comparison)]
+    return "\n".join([*lines, answer(comparison)])
+
+
+def answer(comparison: Comparison) -> str:
+    """Return in one sentence whether the difference is more than noise."""
+    test = comparison.test
+    ahead, behind = comparison.one.title, comparison.other.title
+    if test.difference < 0:
+        ahead, behind = behind, ahead
+    if test.p is None:
+        return "Not enough seeds to say: with one seed each neither seed nor example noise is measured."
+    beyond = test.p < SIGNIFICANT
+    if test.n_seeds == 1:
+        verdict = (
+            f"{ahead} is above {behind} by more than the noise of the examples"
+            if beyond
+            else "the difference is within the noise of the examples"
+        )
+        return (
+            f"Not enough seeds to say: seed noise is not measured with one seed each; {verdict} ({_p(test)})."
+        )
+    if beyond:
+        return f"{ahead} is above {behind} by more than noise ({_p(test)})."
+    few = ", and so few seeds could hardly show one" if test.n_seeds <= FEW_SEEDS else ""
+    return f"No difference beyond noise between {ahead} and {behind} is shown ({_p(test)}){few}."
+
+
+def _assumptions(comparison: Comparison) -> list[str]:
+    test, one, other = comparison.test, comparison.one, comparison.other
+    sampled = {
+        (True, True): "seeds and examples are samples of those one may meet (Clark 1973), paired one by one",
+        (
+            True,
+            False,
+        ): "seeds are a sample of those one may meet, paired one by one; examples are not resampled",
+        (
+            False,
+            True,
+        ): "examples are a sample of those one may meet, paired one by one; the seed is the only one",
+        (False, False): "nothing can be tested with one score each",
+    }[test.n_seeds > 1, test.n_examples > 0]
+    chosen = f"best of {one.n_configurations} of {one.title} and of {other.n_configurations} of {other.title}"
+    return [
+        f"assumes: {sampled}; means are nearly normal",
+        f"the configurations were chosen by the same scores ({chosen}), which flatters what had more tries",
+    ]
+
+
+def _described(side: Candidate) -> str:
+    first, group = side.best.first, side.best
+    lr = f", lr {print_lr(first.lr)}" if first.lr is not None else ""
+    score = print_score(group.score, group.std, first.metric)
+    what = f"{first.title} {first.label}".rstrip() + lr
+    return f"{what}: {score} with {first.trainable_params:,} parameters, {_seeds(group.n)}"
+
+
+def _interval(test: PairedTest, metric: str) -> str:
+    if test.low is None or test.high is None:
+        return "no interval"
+    return f"95% interval {_signed(test.low, metric)} to {_signed(test.high, metric)}, {_p(test)}"
+
+
+def _p(test: PairedTest) -> str:
+    assert test.p is not None
+    return f"p = {test.p:.3f}" if test.p >= 0.001 else "p < 0.001"
+
+
+def _signed(value: float, metric: str) -> str:
+    return f"{100 * value:+.1f}" if is_percent(metric) else f"{value:+.3f}"
+
+
+def _seeds(n: int) -> str:
+    return "1 seed" if n == 1 else f"{n} seeds"

@@ -1,0 +1,81 @@
+"""`frontune compare`: whether the difference of two methods of a sweep is more than noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+
+import click
+from pydantic import TypeAdapter, ValidationError
+
+from dashboards.comparison import best_candidate, compare, render
+from methods.errors import FrontuneError, unknown_name
+from storage.ledger import Ledger
+from storage.records import TrialRecord
+from storage.workspace import Workspace
+from sweeps.settings import ParamCount
+from sweeps.shown import find
+
+Values = dict[int, Sequence[float]]
+"""For each trial, by number, what its score is the mean of, or its score alone."""
+
+
+def compare_command(
+    name: str, methods: tuple[str, str], at: str | None, metric: str | None, workspace_path: str
+) -> None:
+    """Print the comparison; of a file that made several sweeps, each sweep's own."""
+    if methods[0] == methods[1]:
+        raise FrontuneError(f"got {methods[0]} twice, wanted two methods to compare")
+    most = None if at is None else _count(at)
+    workspace = Workspace.open(workspace_path, create=False)
+    with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
+        found = find(ledger, name)
+        for sweep in found.sweeps:
+            trials = found.trials[sweep.name]
+            one, other = (best_candidate(trials, method, most) for method in methods)
+            used = [*one.best.trials, *other.best.trials]
+            values = (
+                _values(used, ledger, workspace)
+                if metric in (None, sweep.metric)
+                else _measured(used, str(metric), ledger)
+            )
+            if len(found.sweeps) > 1:
+                click.echo(sweep.name)
+            click.echo(render(compare(one, other, metric or sweep.metric, values)))
+
+
+def _count(text: str) -> int:
+    try:
+        return TypeAdapter[int](ParamCount).validate_python(text)
+    except ValidationError as error:
+        raise FrontuneError(f"--at {text}: wanted a number of parameters such as 350k or 1.2M") from error
+
+
+def _values(trials: Iterable[TrialRecord], ledger: Ledger, workspace: Workspace) -> Values:
+    """The outcomes row by row where all trials have kept as many, else each one's score."""
+    trials = list(trials)
+    outcomes = {t.number: _outcomes(t, ledger, workspace) for t in trials}
+    if len({len(rows) for rows in outcomes.values()}) == 1 and all(outcomes.values()):
+        return dict(outcomes)
+    return {t.number: [t.score or 0.0] for t in trials}
+
+
+def _outcomes(trial: TrialRecord, ledger: Ledger, workspace: Workspace) -> list[float]:
+    kept = [a.path for a in ledger.artifacts(trial.sweep, trial.number) if a.kind == "outcomes"]
+    files = [file for path in kept if (file := workspace.root / path).is_file()]
+    return [float(line) for line in files[0].read_text(encoding="utf-8").splitlines()] if files else []
+
+
+def _measured(trials: Iterable[TrialRecord], metric: str, ledger: Ledger) -> Values:
+    """Another metric of the validation split, one number a trial."""
+    found: Values = {}
+    for trial in trials:
+        measured = {
+            m.metric: m.value
+            for m in ledger.measurements(trial.sweep, trial.number)
+            if m.split == "validation" and m.step == trial.steps
+        }
+        if metric not in measured:
+            raise FrontuneError(f"trial {trial.number}: {unknown_name('metric', metric, sorted(measured))}")
+        found[trial.number] = [measured[metric]]
+    return found
