@@ -101,8 +101,12 @@ class MethodStudy:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._study.set_metric_names(["score", "trainable_params"])
+        # Optuna would read all that wait from the database again at every look.
+        self._trials: list[FrozenTrial] = self._study.get_trials()
         self._known: set[Hashable] = set()
-        self._n_read = self._n_asked = self._n_inside = 0
+        self._n_asked = self._n_inside = 0
+        for trial in self._trials:
+            self._know(trial)
 
     def add(self, point: Point) -> int:
         """Take in a point in one step and return its number; samplers learn from it where it lies in the
@@ -115,11 +119,13 @@ class MethodStudy:
             user_attrs={POINT: dict(point.values)},
         )
         self._study.add_trial(trial)
-        return int(self._trials()[-1].number)
+        trial.number = number = len(self._trials)
+        self._trials.append(trial)
+        self._know(trial)
+        return number
 
     def knows(self, point: Point) -> bool:
         """Whether this configuration was asked for before, in whatever words."""
-        self._read()
         return self._identity(point) in self._known
 
     def ask(self) -> tuple[int, Point] | None:
@@ -127,10 +133,10 @@ class MethodStudy:
 
         None where the sampler gives no other any more: the space is used up, or all but.
         """
-        trials, space = self._read(), self._space.size
+        space = self._space.size
         if space is not None and self._n_inside >= space:
             return None
-        seen = list(self._seen(trials)) if self._sampler in LEARNING else []
+        seen = list(self._seen()) if self._sampler in LEARNING else []
         for attempt in range(MOST_DRAWS):
             seed = derived_seed(self._seed, self.method, self._n_asked, *([attempt] if attempt else []))
             # A sampler that has learned where to look may look there again and again.
@@ -156,41 +162,38 @@ class MethodStudy:
         if not self._waits(number):
             return
         if score is None:
-            self._study.tell(number, state=TrialState.FAIL)
+            self._tell(number, TrialState.FAIL)
         else:
-            self._study.tell(number, [score, trainable_params])
+            self._tell(number, TrialState.COMPLETE, [score, trainable_params])
 
     def tell_pruned(self, number: int, score: float | None, trainable_params: int) -> None:
         """Report a point that was stopped at a rung, with its score there, from which samplers learn."""
-        if not self._waits(number):
-            return
-        trial = self._trial(number)
-        trial.set_user_attr(SCORE, score)
-        trial.set_user_attr(PARAMS, trainable_params)
-        self._study.tell(number, state=TrialState.PRUNED)
+        if self._waits(number):
+            self._remember(number, {SCORE: score, PARAMS: trainable_params})
+            self._tell(number, TrialState.PRUNED)
 
     def tell_infeasible(self, number: int, trainable_params: int) -> None:
         """Report a point that cannot be trained, for memory or because it is refused: a constraint is
         violated. Optuna asks for values of complete trials, and there is no score, so it is pruned."""
         if not self._waits(number):
             return
+        self._remember(number, {PARAMS: trainable_params})
         trial = self._trial(number)
-        trial.set_user_attr(PARAMS, trainable_params)
         if TRAINABLE not in trial.constraints:
             trial.set_constraint(TRAINABLE, 1.0)
-        self._study.tell(number, state=TrialState.PRUNED)
+        self._tell(number, TrialState.PRUNED)
 
     def asked(self) -> list[tuple[int, Point, bool]]:
         """Every point asked for so far: its number, its values, and whether it still waits to be told."""
         return [
             (trial.number, Point(self.method, trial.user_attrs[POINT]), trial.state == TrialState.RUNNING)
-            for trial in self._trials()
+            for trial in self._trials
             if POINT in trial.user_attrs
         ]
 
-    def _seen(self, trials: Sequence[FrozenTrial]) -> Iterator[Seen]:
+    def _seen(self) -> Iterator[Seen]:
         """What samplers learn from: the points inside the search space but those that failed."""
-        for trial in trials:
+        for trial in self._trials:
             attrs, params = trial.user_attrs, trial.params
             if not params:
                 continue
@@ -203,29 +206,31 @@ class MethodStudy:
             elif attrs.get(SCORE) is not None:
                 yield Seen(params, attrs[PARAMS], attrs[SCORE])
 
-    def _read(self) -> list[FrozenTrial]:
-        """All trials of the study, what is new among them taken for known."""
-        trials = self._trials()
-        for trial in trials[self._n_read :]:
-            if POINT in trial.user_attrs:
-                point = Point(self.method, trial.user_attrs[POINT])
-                identity = self._identity(point)
-                self._n_inside += identity not in self._known and self._space.contains(point.values)
-                self._known.add(identity)
-                self._n_asked += 1
-        self._n_read = len(trials)
-        return trials
+    def _know(self, trial: FrozenTrial) -> None:
+        if POINT in trial.user_attrs:
+            point = Point(self.method, trial.user_attrs[POINT])
+            identity = self._identity(point)
+            self._n_inside += identity not in self._known and self._space.contains(point.values)
+            self._known.add(identity)
+            self._n_asked += 1
 
     def _waits(self, number: int) -> bool:
-        return bool(self._trials()[number].state == TrialState.RUNNING)
+        return bool(self._trials[number].state == TrialState.RUNNING)
+
+    def _tell(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
+        self._study.tell(number, values, state)
+        self._trials[number] = self._storage.get_trial(self._id(number))
+
+    def _remember(self, number: int, attributes: Mapping[str, Any]) -> None:
+        for key, value in attributes.items():
+            self._trial(number).set_user_attr(key, value)
 
     def _trial(self, number: int) -> Trial:
-        study_id = self._storage.get_study_id_from_name(self.name)
-        return Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(study_id, number))
+        return Trial(self._study, self._id(number))
 
-    def _trials(self) -> list[FrozenTrial]:
-        trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
-        return trials
+    def _id(self, number: int) -> int:
+        study = self._storage.get_study_id_from_name(self.name)
+        return int(self._storage.get_trial_id_from_study_id_trial_number(study, number))
 
 
 def _patience(url: str) -> Mapping[str, Any]:
