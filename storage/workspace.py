@@ -12,6 +12,10 @@ from sqlalchemy import URL
 from methods.errors import FrontuneError
 
 
+DRAFTS = ".*.tmp"
+"""Files are written under such a name and then moved to their own."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A folder that holds all that Frontune remembers; `root` is absolute."""
@@ -40,6 +44,12 @@ class Workspace:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise FrontuneError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+
+    def remove_drafts(self, sweep: str) -> None:
+        """Remove what a killed process of the sweep left half-written; nobody else may be running it."""
+        for folder in ("adapters", "checkpoints", "predictions", "reports"):
+            for draft in (self.root / folder / folder_name(sweep)).glob(DRAFTS):
+                draft.unlink(missing_ok=True)
 
     @property
     def database_url(self) -> str:

@@ -74,6 +74,7 @@ class Books:
         else:
             ledger.set_sweep_spec(spec.name, content)
         ledger.add_provenance(spec.name, provenance)
+        self.workspace.remove_drafts(spec.name)
         self._refusals = set(ledger.refusals(spec.name))
         for refusal in self.plan.refusals:
             self.refuse(refusal)

@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
 from methods.base import Shape
@@ -39,10 +40,15 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     """Open Optuna's tables; raises FrontuneError where they are from another version."""
     quiet_optuna()
     try:
-        return optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": _patience(url)})
+        storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": _patience(url)})
     except (RuntimeError, OSError, SQLAlchemyError) as error:
         said = str(error).splitlines()[0]
         raise FrontuneError(f"{url} cannot hold the studies: {said}") from error
+    if url.startswith("sqlite"):
+        # The ledger, in the same file, waits for the disk; what came before its commit is then safe, too.
+        event.listen(storage.engine, "connect", _do_not_wait)
+        storage.engine.dispose()
+    return storage
 
 
 def open_studies(
@@ -231,6 +237,10 @@ class MethodStudy:
     def _id(self, number: int) -> int:
         study = self._storage.get_study_id_from_name(self.name)
         return int(self._storage.get_trial_id_from_study_id_trial_number(study, number))
+
+
+def _do_not_wait(connection: Any, entry: object) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _patience(url: str) -> Mapping[str, Any]:

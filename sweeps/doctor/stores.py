@@ -10,11 +10,8 @@ from pathlib import Path
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.migrations import HEAD
-from storage.workspace import Workspace
+from storage.workspace import DRAFTS, Workspace
 from sweeps.doctor.finding import Finding
-
-LEFT_OVER = ".*.tmp*"
-"""What a process that was killed while it wrote a file leaves behind."""
 
 
 def check_stores(workspace: Workspace) -> Iterator[Finding]:
@@ -22,7 +19,7 @@ def check_stores(workspace: Workspace) -> Iterator[Finding]:
     yield _ledger(workspace)
     yield _studies(workspace)
     yield _mlflow(workspace)
-    if left := list(workspace.root.rglob(LEFT_OVER)):
+    if left := list(workspace.root.rglob(f"{DRAFTS}*")):
         said = f"{len(left)} files of processes that were killed while they wrote"
         yield Finding("note", "files", said, lambda: remove(left))
 
