@@ -11,7 +11,6 @@ from sqlalchemy import URL
 
 from methods.errors import FrontuneError
 
-
 DRAFTS = ".*.tmp"
 """Files are written under such a name and then moved to their own."""
 
@@ -47,7 +46,7 @@ class Workspace:
 
     def remove_drafts(self, sweep: str) -> None:
         """Remove what a killed process of the sweep left half-written; nobody else may be running it."""
-        for folder in ("adapters", "checkpoints", "predictions", "reports"):
+        for folder in ("adapters", "checkpoints", "outcomes", "predictions", "reports"):
             for draft in (self.root / folder / folder_name(sweep)).glob(DRAFTS):
                 draft.unlink(missing_ok=True)
 
