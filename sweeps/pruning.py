@@ -18,6 +18,8 @@ NEVER_PRUNED = 3
 REDUCTION = 3
 """Where nothing is pruned, rungs still lie where they would, for states to be kept there."""
 RUNGS = 2
+SIMILAR = 2
+"""Rivals have at most one's own parameters, and at least one in so many of them."""
 
 
 def rung_steps(total_steps: int, reduction: int = REDUCTION) -> tuple[int, ...]:
@@ -37,13 +39,14 @@ def goes_on(
     """Return whether a trial that has just reached a rung trains on.
 
     `earlier` are (score, trainable parameters) of those that reached this rung before it. It must be in the
-    better ``1 / reduction`` of those with at most its own parameters, itself among them; ties are in.
+    better ``1 / reduction`` of its rivals, those of at most its own parameters and of similar size, itself
+    among them; ties are in. Why not of all that are smaller: docs/decisions/0009.
     """
     if len(earlier) < NEVER_PRUNED:
         return True
-    better = sum(other > score for other, params in earlier if params <= trainable_params)
-    rivals = 1 + sum(params <= trainable_params for _, params in earlier)
-    return better < math.ceil(rivals / reduction)
+    rivals = [other for other, params in earlier if params <= trainable_params <= SIMILAR * params]
+    better = sum(other > score for other in rivals)
+    return better < math.ceil((1 + len(rivals)) / reduction)
 
 
 @dataclass

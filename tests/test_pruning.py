@@ -52,6 +52,13 @@ def test_a_trial_is_never_judged_against_larger_ones() -> None:
     assert goes_on(0.1, 99, [*larger, *[(0.5, 100)] * 3])
 
 
+def test_a_trial_is_not_judged_against_those_of_less_than_half_its_size() -> None:
+    smaller = [(0.9, 49)] * 50
+    assert goes_on(0.1, 100, smaller)
+    assert not goes_on(0.1, 98, smaller)
+    assert not goes_on(0.1, 100, [*smaller, (0.5, 50)])
+
+
 def test_of_what_scores_the_same_all_go_on() -> None:
     assert goes_on(0.5, 100, [(0.5, 100)] * 20)
     assert not goes_on(0.4, 100, [(0.5, 100)] * 20)

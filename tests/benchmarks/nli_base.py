@@ -2,8 +2,8 @@
 
 ``python -m tests.benchmarks.nli_base ROWS FOLDER`` pretrains the GPT-2 of ``curves/mnli-base`` on the pairs
 in ROWS (JSONL with premise, hypothesis, label), in a form that the task's prompt never has:
-``PREMISE ; HYPOTHESIS : follows true`` (or ``open neither``, ``clashes false``). So adapting it is to ask
-what it knows in a new form.
+``PREMISE ; HYPOTHESIS : follows`` (or ``open``, ``clashes``). So adapting it is to ask what it knows in a new
+form and with words that it has not seen.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from tests.benchmarks.curve_table import FOLDER
 
 MARKS = ("<pad>", "<eos>", "<unk>")
-PROMPT_WORDS = ("question", "answer", "or", ":", ",", "?", ";")
-ENDINGS = (("follows", "true"), ("open", "neither"), ("clashes", "false"))
+PROMPT_WORDS = ("true", "false", "neither", "question", "answer", "or", ":", ",", "?", ";")
+RELATIONS = ("follows", "open", "clashes")
 """What a pair ends with, by its label."""
 LENGTH, BATCH, STEPS = 40, 32, 2000
-PEAK_LR, WARMUP_STEPS, ENDING_WEIGHT = 4e-3, 100, 5.0
+PEAK_LR, WARMUP_STEPS, RELATION_WEIGHT = 4e-3, 100, 10.0
 
 
 def main(rows: Path, folder: Path) -> None:
@@ -41,8 +41,8 @@ def main(rows: Path, folder: Path) -> None:
     config = GPT2Config.from_pretrained(FOLDER / "mnli-base")
     tokenizer = build_tokenizer(pairs, config.vocab_size)
     prompts = tokenizer([f"{pair['premise']} ; {pair['hypothesis']} :" for pair in pairs])["input_ids"]
-    endings = [tokenizer.convert_tokens_to_ids(list(words)) for words in ENDINGS]
-    texts = [[*p[-LENGTH:], *endings[pair["label"]]] for p, pair in zip(prompts, pairs, strict=True)]
+    relations = tokenizer.convert_tokens_to_ids(list(RELATIONS))
+    texts = [[*p[1 - LENGTH :], relations[pair["label"]]] for p, pair in zip(prompts, pairs, strict=True)]
     pretrained(GPT2LMHeadModel(config), texts).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -56,7 +56,7 @@ def build_tokenizer(pairs: list[dict[str, Any]], vocabulary: int) -> Any:
         for text in (pair["premise"], pair["hypothesis"])
         for word, _ in split.pre_tokenize_str(lower.normalize_str(text))
     )
-    own = [*MARKS, *PROMPT_WORDS, *(word for words in ENDINGS for word in words)]
+    own = [*MARKS, *PROMPT_WORDS, *RELATIONS]
     words = list(dict.fromkeys([*own, *(word for word, _ in counted.most_common(vocabulary))]))
     tokenizer = Tokenizer(
         models.WordLevel({w: i for i, w in enumerate(words[:vocabulary])}, unk_token="<unk>")
@@ -68,7 +68,7 @@ def build_tokenizer(pairs: list[dict[str, Any]], vocabulary: int) -> Any:
 
 
 def pretrained(model: Any, texts: list[list[int]]) -> Any:
-    """Return the model, trained on all tokens of the texts, most of all on the last two."""
+    """Return the model, trained on all tokens of the texts, most of all on the last."""
     optimiser, started = (
         torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.05),
         time.time(),
@@ -76,13 +76,13 @@ def pretrained(model: Any, texts: list[list[int]]) -> Any:
     model.train()
     for step in range(STEPS):
         rows = [torch.tensor(texts[i]) for i in torch.randint(len(texts), (BATCH,)).tolist()]
-        # On the left, so that every row ends with its ending.
+        # On the left, so that every row ends with its relation.
         tokens_BT = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_side="left")
         mask_BT = tokens_BT != 0
         places_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)
         logits = model(input_ids=tokens_BT, attention_mask=mask_BT.long(), position_ids=places_BT).logits
         weight_BT = mask_BT[:, :-1].float()
-        weight_BT[:, -2:] = ENDING_WEIGHT
+        weight_BT[:, -1] = RELATION_WEIGHT
         losses = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens_BT[:, 1:].flatten(), reduction="none")
         loss = (losses * weight_BT.flatten()).sum() / weight_BT.sum()
         ramp = min(1.0, (step + 1) / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * step / STEPS))
@@ -93,7 +93,7 @@ def pretrained(model: Any, texts: list[list[int]]) -> Any:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         if (step + 1) % 100 == 0:
-            right = (logits[:, -3].argmax(-1) == tokens_BT[:, -2]).float().mean()
+            right = (logits[:, -2].argmax(-1) == tokens_BT[:, -1]).float().mean()
             spent = time.time() - started
             print(f"step {step + 1}: loss {loss.item():.3f}, right {right:.3f}, {spent:.0f} s", flush=True)
     return model

@@ -25,7 +25,7 @@ class MoashaDriver(Driver):
         assert settings is not None
         steps = self.plan.spec.recipe.steps
         assert steps is not None
-        self._rungs = MoashaRungs(settings.reduction, moasha(steps, settings.reduction, self.mend))
+        self._rungs = MoashaRungs(settings.reduction, scheduler=moasha(steps, settings.reduction, self.mend))
 
 
 class MendedMoashaDriver(MoashaDriver):
