@@ -362,7 +362,7 @@ def test_a_match_is_exact_but_for_white_space_and_any_reference_counts() -> None
     made = make_task("own_data", "unread", **OWN)
     rows = [Example("", "", references=("the  cook", "a\ncook"))] * 5
     texts = [" the cook\n", "a cook", "The cook", "the cook.", ""]
-    assert made.score(rows, texts) == Scores({"exact_match": 2 / 5})
+    assert made.score(rows, texts) == Scores({"exact_match": 2 / 5}, outcomes=(1.0, 1.0, 0.0, 0.0, 0.0))
     assert made.metric == "exact_match"
     assert made.decoding is not None
 
