@@ -40,7 +40,7 @@ def goes_on(
 
     `earlier` are (score, trainable parameters) of those that reached this rung before it. It must be in the
     better ``1 / reduction`` of its rivals, those of at most its own parameters and of similar size, itself
-    among them; ties are in. Why not of all that are smaller: docs/decisions/0009.
+    among them; ties are in. Why not of all that are smaller: docs/decisions/0010.
     """
     if len(earlier) < NEVER_PRUNED:
         return True
