@@ -93,6 +93,10 @@ class Workspace:
         """Return where the state of a trial that has not ended belongs."""
         return self.root / "checkpoints" / folder_name(sweep) / f"trial-{number:04d}.safetensors"
 
+    def logs(self, sweep: str) -> Path:
+        """Return where a sweep's workers write what they print."""
+        return self.root / "logs" / folder_name(sweep)
+
     def sweep_adapters(self, sweep: str) -> Path:
         """Return where a sweep's trained weights are kept."""
         return self.adapters / folder_name(sweep)

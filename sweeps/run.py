@@ -19,7 +19,7 @@ from sweeps.books import Books, Ending
 from sweeps.budget import Budget
 from sweeps.display import Display, refusal_line
 from sweeps.driver import Driver
-from sweeps.executors.inline import InlineExecutor
+from sweeps.executors.choose import chosen_devices, make_executor
 from sweeps.executors.trainer import SweepTrainer, load
 from sweeps.interrupts import held_back
 from sweeps.mirror import Mirror
@@ -44,6 +44,7 @@ class SweepRun:
 def check_sweep(spec: SweepSpec) -> Plan:
     """Return the plan of a sweep; raises FrontuneError, before weights are loaded and before anything is
     written, where the sweep cannot be."""
+    chosen_devices(spec)
     with known_ledger(spec.workspace) as ledger:
         if ledger is not None:
             refuse_other_sweep(ledger, spec)
@@ -61,10 +62,9 @@ def run_sweep(plan: Plan, console: Console) -> SweepRun:
     workspace.make_folders(spec.name)
     ledger = Ledger.open(workspace.database_url)
 
-    from methods.loading import default_device
     from storage.tracking import Tracker
 
-    device = default_device()
+    devices = chosen_devices(spec)
 
     def connect() -> Tracker:
         # MLflow does not recover from an interruption while it makes its tables.
@@ -74,15 +74,16 @@ def run_sweep(plan: Plan, console: Console) -> SweepRun:
     with (
         closing(ledger),
         leased(ledger, spec.name) as lease,
+        closing(make_executor(spec, trainer(plan), workspace, spec.name)) as executor,
         Display(console, spec.name, plan.total_trials) as display,
     ):
         driver = Driver(
             plan=plan,
             books=Books(plan, workspace, ledger, Mirror(connect, display.say), display.say),
             lease=lease,
-            executor=InlineExecutor(trainer(plan)(device)),
+            executor=executor,
             display=display,
-            provenance=collect_provenance(plan.context, device),
+            provenance=collect_provenance(plan.context, ", ".join(devices)),
             budget=Budget(spec),
         )
         ending, files = driver.run()

@@ -11,6 +11,7 @@ from storage.ledger import Ledger
 from sweeps.provenance import ENGINE_KEY
 from sweeps.spec import SweepSpec
 from sweeps.trial import Context
+from sweeps.where import WhereItRuns
 
 MAY_CHANGE = (
     "trials",
@@ -20,8 +21,9 @@ MAY_CHANGE = (
     "train_tokens",
     "max_retries",
     "max_failures",
+    *WhereItRuns.model_fields,
 )
-"""More or less may be spent on the same sweep, and a workspace may be moved."""
+"""More or less may be spent on the same sweep, it may run elsewhere, and a workspace may be moved."""
 
 
 def refuse_other_sweep(ledger: Ledger, spec: SweepSpec) -> None:
@@ -33,7 +35,7 @@ def refuse_other_sweep(ledger: Ledger, spec: SweepSpec) -> None:
     differences = [
         f"{key} was {_shown(old, key)}, is {_shown(new, key)}"
         for key in sorted(old.keys() | new.keys())
-        if _shown(old, key) != _shown(new, key) and key not in MAY_CHANGE
+        if _shown(old, key) != _shown(new, key) and key.partition(".")[0] not in MAY_CHANGE
     ]
     if differences:
         raise FrontuneError(

@@ -21,12 +21,12 @@ from sweeps.settings import (
     PruningSettings,
     RecipeSettings,
     Seconds,
-    Strict,
     TaskSettings,
 )
 from sweeps.space import Space
 from sweeps.spec_problem import first_problem
 from sweeps.variants import variants_of
+from sweeps.where import WhereItRuns
 from sweeps.yaml_file import parse_yaml, read_yaml
 
 OF_THE_FILE = ("name=", "task=", "task.train_examples=", "variants.", "variants=")
@@ -34,7 +34,7 @@ OF_THE_FILE = ("name=", "task=", "task.train_examples=", "variants.", "variants=
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-class SweepSpec(Strict):
+class SweepSpec(WhereItRuns):
     """A sweep file, defaults filled in."""
 
     name: str = Field(description="The sweep's name; by default that of the file.")

@@ -1,0 +1,25 @@
+"""From a sweep file's keys to the executor that they ask for."""
+
+from __future__ import annotations
+
+from storage.workspace import Workspace
+from sweeps.executors.base import Executor, MakeRunner
+from sweeps.executors.devices import devices_of
+from sweeps.executors.inline import InlineExecutor
+from sweeps.where import WhereItRuns
+
+
+def chosen_devices(where: WhereItRuns) -> tuple[str, ...]:
+    """The devices to train on; raises FrontuneError where they are not there."""
+    devices = devices_of(where.devices)
+    return devices[:1] if where.executor == "inline" else devices
+
+
+def make_executor(where: WhereItRuns, make_runner: MakeRunner, workspace: Workspace, sweep: str) -> Executor:
+    """Return the executor; workers begin to start."""
+    devices = chosen_devices(where)
+    if where.executor == "inline":
+        return InlineExecutor(make_runner(devices[0]))
+    from sweeps.executors.processes import process_crew
+
+    return process_crew(make_runner, devices, workspace.logs(sweep), where.worker_timeout_s)

@@ -1,0 +1,141 @@
+"""Runners that do as a test says: plain values that travel to a worker, and misbehave there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from methods.errors import FrontuneError
+from sweeps.executors.base import MakeRunner, Runner
+from sweeps.training.recipe import Recipe
+from sweeps.trial import Finished, Progress, Rung, TrialEvent, TrialResult, TrialSpec
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """Makes runners that train nothing; a trial's `method` is what it does."""
+
+    slots: int = 1
+
+    def __call__(self, device: str) -> Runner:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        print(f"device {device}, visible {visible!r}, torch {'torch' in sys.modules}", flush=True)
+        return ScriptedRunner(self.slots)
+
+
+class ScriptedRunner:
+    """`walk` takes its steps; the others do so too, if it is not their first time, and else
+
+    `hang` never returns, `die` ends the process by SIGKILL, `fall` raises what no trial is to blame for,
+    and `refuse` says that no worker could work.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._steps: dict[int, int] = {}
+        self._trials: dict[int, TrialSpec] = {}
+
+    @property
+    def capacity(self) -> int:
+        return self._slots - len(self._trials)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._trials)
+
+    def submit(self, trial: TrialSpec) -> None:
+        self._trials[trial.number] = trial
+        self._steps[trial.number] = 0
+
+    def cancel(self, number: int) -> None:
+        self._trials.pop(number, None)
+
+    def advance(self) -> Iterator[TrialEvent]:
+        for number, trial in list(self._trials.items()):
+            self._steps[number] += 1
+            step = self._steps[number]
+            yield Progress(number, step, trial.recipe.steps or 1, 1.0, 1.0)
+            if trial.method != "walk" and is_first_time(Path(trial.checkpoint_file)):
+                misbehave(trial.method)
+            if step == trial.recipe.steps:
+                del self._trials[number]
+                yield Finished(number, result(step))
+        time.sleep(0.001)
+
+    def close(self) -> None:
+        self._trials.clear()
+
+
+def is_first_time(marker: Path) -> bool:
+    if marker.exists():
+        return False
+    marker.touch()
+    return True
+
+
+def misbehave(how: str) -> None:
+    if how == "hang":
+        threading.Event().wait()
+    elif how == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "fall":
+        raise ValueError("a defect of the worker")
+    elif how == "refuse":
+        raise FrontuneError("base 'nowhere' cannot be loaded")
+
+
+def scripted_trial(number: int, does: str, folder: Path, steps: int = 3) -> TrialSpec:
+    marker = folder / f"was-here-{number}"
+    recipe = Recipe(steps=steps)
+    return TrialSpec("s", number, does, recipe, "unused", number, "hash", checkpoint_file=str(marker))
+
+
+def result(steps: int) -> TrialResult:
+    return TrialResult(0.5, {}, (), 1, 1, steps, 1.0, 1.0, 2.0, 1.0, 1, 1, "cpu", 1, 0, 0)
+
+
+@dataclass(frozen=True)
+class DiesAtARung:
+    """Makes runners whose process is killed right after the first rung that is told of."""
+
+    make: MakeRunner
+    marker: Path
+
+    def __call__(self, device: str) -> Runner:
+        return DyingRunner(self.make(device), self.marker)
+
+
+class DyingRunner:
+    """Passes everything on to another runner."""
+
+    def __init__(self, inner: Runner, marker: Path) -> None:
+        self._inner, self._marker = inner, marker
+
+    @property
+    def capacity(self) -> int:
+        return self._inner.capacity
+
+    @property
+    def busy(self) -> bool:
+        return self._inner.busy
+
+    def submit(self, trial: TrialSpec) -> None:
+        self._inner.submit(trial)
+
+    def cancel(self, number: int) -> None:
+        self._inner.cancel(number)
+
+    def advance(self) -> Iterator[TrialEvent]:
+        for event in self._inner.advance():
+            yield event
+            if isinstance(event, Rung) and is_first_time(self._marker):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def close(self) -> None:
+        self._inner.close()
