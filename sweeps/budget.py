@@ -12,10 +12,14 @@ from sweeps.spec import SweepSpec
 
 @dataclass
 class Budget:
-    """`wall_clock` is of one run of the driver; `train_tokens` counts what the sweep trained itself, ever."""
+    """`wall_clock` is of one run of the driver; `train_tokens` counts what the sweep trained itself, ever.
+
+    Without `deals` nothing is begun but what waits already.
+    """
 
     spec: SweepSpec
     clock: Callable[[], float] = time.monotonic
+    deals: bool = True
     _began: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -31,7 +35,7 @@ class Budget:
     def cannot_deal(self, n_trials: int) -> bool:
         """Whether another point, with a trial for each seed, would be more than `trials`."""
         spec = self.spec
-        return spec.trials is not None and n_trials + len(spec.seeds) > spec.trials
+        return not self.deals or (spec.trials is not None and n_trials + len(spec.seeds) > spec.trials)
 
     def cannot_train(self, tokens: int, trials: Iterable[TrialRecord], running: Mapping[int, int]) -> str:
         """Why a trial of so many tokens may not begin; `running` holds those of running trials by number."""

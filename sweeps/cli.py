@@ -117,6 +117,22 @@ def resume(name: str, trials: int | None, workspace: str) -> None:
     sys.exit(resume_command(name, workspace, trials))
 
 
+@main.command()
+@click.argument("name")
+@click.option("--points", type=click.IntRange(min=1), default=3, show_default=True, help="At most so many.")
+@click.option("--dry-run", is_flag=True, help="Only show the points.")
+@workspace_option
+def refine(name: str, points: int, dry_run: bool, workspace: str) -> None:
+    """Train new points where the front of the sweep NAME has its widest gaps."""
+    from rich.console import Console
+
+    from sweeps.refine import refine as refine_sweep
+    from sweeps.run import quiet_libraries
+
+    quiet_libraries()
+    sys.exit(refine_sweep(name, workspace, points, dry_run, Console()))
+
+
 @main.command("list")
 @workspace_option
 def list_sweeps(workspace: str) -> None:

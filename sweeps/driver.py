@@ -22,6 +22,7 @@ from sweeps.interrupts import held_back
 from sweeps.judge import Judged, judge, keep
 from sweeps.patience import patiently
 from sweeps.plan import Plan
+from sweeps.point import Point
 from sweeps.pruning import Rungs, rung_number
 from sweeps.study import open_studies
 from sweeps.telling import tell_study
@@ -51,6 +52,7 @@ class Driver:
     display: Display
     provenance: Provenance
     budget: Budget
+    added: tuple[Point, ...] = ()
     _running: dict[int, PlannedTrial] = field(default_factory=dict)
     _deals: dict[int, Deal] = field(default_factory=dict)
     _backlog: list[PlannedTrial] = field(default_factory=list)
@@ -92,6 +94,9 @@ class Driver:
         plan = self.plan
         studies = open_studies(books.workspace.database_url, spec, spaces, plan.shape, plan.identity)
         self._dealer = Dealer(self.plan, studies, self.display.say)
+        for point in self.added:
+            if not studies[point.method].knows(point):
+                studies[point.method].add(point)
         self._unfinished = self._dealer.waiting()
 
     def _run_to_the_end(self) -> None:

@@ -24,6 +24,7 @@ from sweeps.executors.trainer import SweepTrainer, load
 from sweeps.interrupts import held_back
 from sweeps.mirror import Mirror
 from sweeps.plan import Plan, make_plan
+from sweeps.point import Point
 from sweeps.provenance import collect_provenance
 from sweeps.same_sweep import refuse_other_content, refuse_other_sweep
 from sweeps.spec import SweepSpec
@@ -54,8 +55,11 @@ def check_sweep(spec: SweepSpec) -> Plan:
     return plan
 
 
-def run_sweep(plan: Plan, console: Console) -> SweepRun:
-    """Run a sweep that was checked, or go on with it where it was interrupted."""
+def run_sweep(plan: Plan, console: Console, added: tuple[Point, ...] = ()) -> SweepRun:
+    """Run a sweep that was checked, or go on with it where it was interrupted.
+
+    With points that are `added` to it, these are trained and no others are begun, whatever `trials` says.
+    """
     announce(plan, console)
     spec = plan.spec
     workspace = Workspace.open(spec.workspace, create=True)
@@ -75,7 +79,7 @@ def run_sweep(plan: Plan, console: Console) -> SweepRun:
         closing(ledger),
         leased(ledger, spec.name) as lease,
         closing(make_executor(spec, trainer(plan), workspace, spec.name)) as executor,
-        Display(console, spec.name, plan.total_trials) as display,
+        Display(console, spec.name, None if added else plan.total_trials) as display,
     ):
         driver = Driver(
             plan=plan,
@@ -84,7 +88,8 @@ def run_sweep(plan: Plan, console: Console) -> SweepRun:
             executor=executor,
             display=display,
             provenance=collect_provenance(plan.context, ", ".join(devices)),
-            budget=Budget(spec),
+            budget=Budget(spec, deals=not added),
+            added=added,
         )
         ending, files = driver.run()
     return SweepRun(ending, workspace, tuple(files))

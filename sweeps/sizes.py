@@ -53,6 +53,10 @@ class Sizes:
         wanted = low.log - below_all + u * (high.log - low.log + below_all + above_all)
         return dict(path.nearest(wanted).values)
 
+    def nearest(self, values: Mapping[str, Any], log_count: float) -> dict[str, Any]:
+        """Return a point with its sizes scaled to the count whose logarithm is nearest to this."""
+        return dict(_Path(self, values).nearest(log_count).values) if self.keys else dict(values)
+
 
 def sizes_of(method: str, space: Space, shape: Shape) -> Sizes:
     """Return what decides the number of trainable parameters of a method on a base of this shape."""

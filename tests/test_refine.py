@@ -1,0 +1,36 @@
+"""refine: new points in the front's widest gaps, trained as points of the same sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dashboards.pareto import pareto_front
+from tests.conftest import Frontune, SweepFile
+from tests.sweep_outcomes import trials_of
+
+
+def test_new_points_lie_in_gaps_of_the_front_are_shown_first_and_trained_once(
+    make_workspace: Callable[[], Path], frontune: Frontune, sweep_file: SweepFile
+) -> None:
+    workspace = make_workspace()
+    points = ["lora(r_q=1, r_v=1, lr=1e-9)", "lora(r_q=16, r_v=16, lr=1e-2)"]
+    changes = {"base": "tiny", "task": {"name": "demo", "train_examples": 200, "eval_examples": 60}}
+    recipe = {"steps": 60, "batch_size": 16}
+    file = sweep_file(methods=None, points=points, seeds=[0], trials=None, recipe=recipe, **changes)
+    assert frontune("run", file, "--workspace", workspace).exit_code == 0
+    assert len(pareto_front(trials_of(workspace))) == 2
+    shown = frontune("refine", "small", "--points", 2, "--workspace", workspace, "--dry-run")
+    assert shown.exit_code == 0
+    assert "between 2,560 and 40,960" in shown.stdout
+    assert len(trials_of(workspace)) == 2
+    done = frontune("refine", "small", "--points", 2, "--workspace", workspace)
+    assert done.exit_code == 0
+    assert done.stdout.startswith(shown.stdout)
+    added = trials_of(workspace)[2:]
+    assert [t.state for t in added] == ["complete", "complete"]
+    assert added[0].trainable_params == 10_240
+    assert added[1].trainable_params in (5_120, 20_480)
+    again = frontune("run", file, "--workspace", workspace)
+    assert again.exit_code == 0
+    assert len(trials_of(workspace)) == 4
