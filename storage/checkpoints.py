@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import uuid
 import zlib
 from collections.abc import Mapping
@@ -16,12 +18,20 @@ from methods.errors import FrontuneError
 if TYPE_CHECKING:
     from torch import Tensor
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+class NoSpace(FrontuneError):
+    """The disk is full."""
+
+
 # safetensors checks the length of a file and its header, but not the values.
 CHECKSUM = "frontune.crc32"
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write `tensors` (moved to the CPU, each on its own memory) and `metadata` to `path` in one step."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     own = _own_memory(tensors)
@@ -35,8 +45,12 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
             # Without this a power cut after the rename could leave an empty file under the final name.
             os.fsync(written.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise FrontuneError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        # safetensors tells the system's error number in its text alone.
+        told = re.search(r"os error (\d+)", str(error))
+        number = getattr(error, "errno", None) or (int(told[1]) if told else 0)
+        kind = NoSpace if number in NO_SPACE else FrontuneError
+        raise kind(f"cannot write {path}: {os.strerror(number) if number else error}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()

@@ -44,6 +44,16 @@ class Workspace:
             except OSError as error:
                 raise FrontuneError(f"cannot make the folder {folder}: {error.strerror or error}") from error
 
+    def check_space(self) -> None:
+        """Raise an error whose cause is the system's where not even a megabyte can be written."""
+        draft = self.root / f".space.{os.getpid()}.tmp"
+        try:
+            draft.write_bytes(bytes(2**20))
+        except OSError as error:
+            raise FrontuneError(f"cannot write to {self.root}: {error.strerror}") from error
+        finally:
+            draft.unlink(missing_ok=True)
+
     def remove_drafts(self, sweep: str) -> None:
         """Remove what a killed process of the sweep left half-written; nobody else may be running it."""
         for folder in ("adapters", "checkpoints", "outcomes", "predictions", "reports"):

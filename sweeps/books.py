@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from dashboards.pareto import pareto_front
+from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import (
     Measurement,
@@ -130,11 +131,11 @@ class Books:
 
     def close(self, ending: Ending) -> list[Path]:
         """Write the results and close the parent run; return the files."""
-        name, trials = self.plan.spec.name, list(self.trials.values())
+        trials = list(self.trials.values())
         self.send_missed(now=True)
         self._remember_told()
         front = {t.number for t in pareto_front(trials)}
-        files = write_results(self.workspace.reports / name, name, trials) if front else []
+        files = self._write_results(trials) if front else []
         if not self._open_parent():
             self.say(f"MLflow has not been told of {len(self._untold)} trials; the next run of it does so")
             return files
@@ -143,6 +144,14 @@ class Books:
         status: Literal["complete", "interrupted", "failed"] = "complete" if ending == "stopped" else ending
         self.mirror.attempt(lambda tracker: tracker.finish_sweep(self._parent, status, runs, files, counts))
         return files
+
+    def _write_results(self, trials: Sequence[TrialRecord]) -> list[Path]:
+        """They follow from the ledger, and can be written at any time; a full disk should not end a run."""
+        try:
+            return write_results(self.workspace.reports / self.plan.spec.name, self.plan.spec.name, trials)
+        except (FrontuneError, OSError) as error:
+            self.say(f"the results are not written: {error}; the next run of the sweep does so")
+            return []
 
     def _open_parent(self) -> bool:
         """Have a parent run in MLflow; False where it is away."""

@@ -84,7 +84,7 @@ def _print_results(done: SweepRun, plan: Plan, console: Console) -> int:
         click.echo("no trial has a score")
     for path in done.files:
         click.echo(f"wrote {path}")
-    return 0 if done.files else 1
+    return 0 if done.files and done.ending != "failed" else 1
 
 
 def list_command(workspace: str) -> None:

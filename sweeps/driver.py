@@ -15,7 +15,7 @@ from sweeps.budget import Budget
 from sweeps.dealer import Deal, Dealer, widening
 from sweeps.display import Display, refusal_line
 from sweeps.executors.base import Executor
-from sweeps.failures import Again, after_failure
+from sweeps.failures import TRIED_AGAIN, Again, after_failure
 from sweeps.filling import fill_missing
 from sweeps.front_replicates import missing_replicates, searched
 from sweeps.interrupts import held_back
@@ -240,7 +240,7 @@ class Driver:
             why = judged.scores.missing.get(metric, "the task gave none")
             reason = f"its score, {metric}, is missing: {why}"
             return TrialOutcome(replace(planned.record, state="failed", reason=reason))
-        files = keep(judged, planned.spec, self.books.workspace)
+        files = patiently(lambda: keep(judged, planned.spec, self.books.workspace), self.display.say)
         return finished(planned.record, judged.result, files)
 
     def _judged(self, result: TrialResult) -> Judged:
@@ -253,15 +253,17 @@ class Driver:
 
     def _failed(self, planned: PlannedTrial, event: Failed) -> None:
         number = event.number
-        self._attempts[number] += 1
+        self._attempts[number] += event.kind in TRIED_AGAIN
         after = after_failure(planned, event, self._attempts[number], self.plan.spec.max_retries)
         if isinstance(after, Again):
             self.display.say(after.why)
+            if event.kind == "no_space":
+                patiently(self.books.workspace.check_space, self.display.say)
             self._running[number] = after.planned
             self._backlog.insert(0, after.planned)
             return
         self._end(after)
-        self._n_failed += event.kind in ("error", "lost")
+        self._n_failed += event.kind in TRIED_AGAIN
         limit = self.plan.spec.max_failures
         if limit is not None and self._n_failed >= limit:
             raise Stopped(

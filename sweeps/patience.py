@@ -1,7 +1,8 @@
-"""What must be written is written: a database that is locked or full for a while is waited for."""
+"""What must be written is written: a database that is locked, or a disk that is full, is waited for."""
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,9 +14,9 @@ LONGEST_WAIT_S = 30.0
 
 
 def patiently(
-    action: Callable[[], T], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
+    action: Callable[[], T], say: Callable[[str], None], sleep: Callable[[float], None] | None = None
 ) -> T:
-    """Do it, again and again while the database is away; what else goes wrong is raised.
+    """Do it, again and again while the database is away or the disk full; what else goes wrong is raised.
 
     It waits 1 s, then twice as long each time, and can be interrupted. Says once that it waits.
     """
@@ -29,13 +30,13 @@ def patiently(
                 raise
             if wait_s == 1.0:
                 say(f"waiting: {why}")
-            sleep(wait_s)
+            (sleep or time.sleep)(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
 def _away(error: Exception) -> str | None:
     """Why the database cannot be used now; None where the error is of another kind."""
-    if isinstance(error, LedgerAway):
+    if isinstance(error, LedgerAway) or _is_full(error):
         return str(error)
     # Optuna wraps SQLAlchemy's errors once, with the original as the cause.
     from optuna.exceptions import StorageInternalError
@@ -46,3 +47,12 @@ def _away(error: Exception) -> str | None:
     if isinstance(error, StorageInternalError) and isinstance(error.__cause__, OperationalError):
         return f"the studies cannot be used now: {error.__cause__.orig}"
     return None
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a full disk is what lies behind an error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__
+    return False

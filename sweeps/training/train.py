@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.frozen import FrozenBase
+from storage.checkpoints import NoSpace
 from sweeps.training.memory import is_out_of_memory, release_memory, start_measuring
 from sweeps.training.pack import Pack
 from sweeps.training.slot import Diverged
@@ -166,6 +167,8 @@ def _is_exclusive(trial: TrialSpec) -> bool:
 def _failed(number: int, error: Exception) -> Failed:
     if isinstance(error, Diverged):
         return Failed(number, str(error), kind="diverged")
+    if isinstance(error, NoSpace):
+        return Failed(number, str(error), kind="no_space")
     if isinstance(error, FrontuneError):
         return Failed(number, str(error), kind="refused")
     kind: FailureKind = "out_of_memory" if is_out_of_memory(error) else "error"

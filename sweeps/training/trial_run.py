@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.frozen import FrozenBase
-from storage.checkpoints import save_tensors
+from storage.checkpoints import NoSpace, save_tensors
 from sweeps.training.batches import cut_to
 from sweeps.training.evaluate import Evaluation
 from sweeps.training.memory import peak_memory_bytes
@@ -88,7 +89,9 @@ class TrialRun:
         elif slot.step in spec.rungs:
             scored = self._score() if spec.score_rungs else None
             self.spent.peak_memory_bytes = self._peak()
-            save_state(slot, spec, self.spent)
+            # Without room the trial goes on; an interruption then costs it more.
+            with suppress(NoSpace):
+                save_state(slot, spec, self.spent)
             yield Rung(spec.number, slot.step, self._result(scored) if scored else None)
 
     def gone_on(self) -> Iterator[TrialEvent]:
