@@ -114,7 +114,8 @@ def known_ledger(workspace: str) -> Iterator[Ledger | None]:
 def trainer(plan: Plan) -> SweepTrainer:
     """Return what makes a worker of this sweep."""
     spec = plan.spec
-    return SweepTrainer(spec.base, spec.recipe.dtype, spec.trust_remote_code, plan.data)
+    slots = None if spec.slots_per_device == "auto" else spec.slots_per_device
+    return SweepTrainer(spec.base, spec.recipe.dtype, spec.trust_remote_code, plan.data, slots)
 
 
 def loaded_once(spec: SweepSpec, device: str) -> Callable[[], FrozenBase]:

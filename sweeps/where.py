@@ -21,7 +21,7 @@ def _devices(value: Any) -> Any:
 
 
 class WhereItRuns(Strict):
-    """Executor, devices, and when a worker is given up."""
+    """Executor, devices, trials on each, and when a worker is given up."""
 
     executor: Literal["inline", "processes"] = Field(
         default="inline", description="In this process, or in one of its own for each device."
@@ -29,6 +29,10 @@ class WhereItRuns(Strict):
     devices: Annotated[Devices, BeforeValidator(_devices)] = Field(
         default="auto",
         description="`auto` (every GPU, else the CPU), `cpu`, or a list: GPUs' numbers, `cpu` once a worker.",
+    )
+    slots_per_device: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
+        default=1,
+        description="Trials that train side by side on a device; `auto`: as many as make it faster.",
     )
     worker_timeout_s: Seconds = Field(
         default=600.0, description="A worker that gives no sign of life for so long is replaced."

@@ -12,7 +12,8 @@ from methods.expression import parse_method
 from methods.frozen import FrozenBase
 from sweeps.training import evaluate
 from sweeps.training.batches import Row
-from sweeps.training.evaluate import evaluate_likelihood
+from sweeps.training.decoding import Decoding
+from sweeps.training.evaluate import evaluate_likelihood, evaluate_likelihoods
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Diverged, Slot
@@ -46,7 +47,7 @@ def test_a_longer_candidates_likelihood_is_the_sum_over_its_tokens() -> None:
     base = random_base("llama")
     slot = one_slot(base, "lora(r_q=1)")
     prompt, candidates = (5, 6, 7), ((8, 9), (10,), (11, 12, 13))
-    found = evaluate._likelihoods(base, slot, [Row(prompt, (8, 9), candidates, 0)], pad_id=0)[0]
+    found = evaluate._likelihoods(base, [(slot, Row(prompt, (8, 9), candidates, 0))], pad_id=0)[0]
     for value, candidate in zip(found.tolist(), candidates, strict=True):
         tokens_BT = torch.tensor([[*prompt, *candidate]])
         with torch.no_grad():
@@ -71,11 +72,55 @@ def test_an_evaluation_batch_holds_at_most_its_tokens_also_with_long_candidates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(evaluate.EVAL_POSITIONS, "cpu", 200)
+    slot = one_slot(random_base("llama"), "prefix_embed(l_p=3, l_i=1)")
     for rows, passes in ((random_rows(40), 1), (with_longer_candidates(random_rows(40)), 4)):
-        for numbers in evaluate._by_length(rows, (3, 1), "cpu"):
+        batches = evaluate._by_length([(slot, row) for row in rows], "cpu")
+        for numbers in batches:
             longest = max(len(rows[n].prompt) + max(map(len, rows[n].candidates)) + 4 for n in numbers)
             assert len(numbers) * passes * longest <= 200
-        assert sorted(n for batch in evaluate._by_length(rows, (3, 1), "cpu") for n in batch) == [*range(40)]
+        assert sorted(n for batch in batches for n in batch) == [*range(40)]
+
+
+SIDE_BY_SIDE = ("lora(r_q=2)", "prefix_embed(l_p=3, l_i=1)", "adapter_l(r=2)", "prefix_layer(l_p=2, l_i=0)")
+
+
+@pytest.mark.parametrize("candidates", ["of one token", "of several tokens"])
+def test_slots_that_are_scored_together_score_as_alone(candidates: str) -> None:
+    base = random_base("gpt2")
+    asked = []
+    for number, method in enumerate(SIDE_BY_SIDE):
+        rows = random_rows(11 + number, seed=number)
+        asked.append(
+            (one_slot(base, method), rows if candidates == "of one token" else with_longer_candidates(rows))
+        )
+    together = evaluate_likelihoods(base, asked, 0)
+    for (slot, rows), found in zip(asked, together, strict=True):
+        alone = evaluate_likelihood(base, slot, rows, 0)
+        assert isinstance(found, evaluate.Evaluation)
+        assert found.metrics == pytest.approx(alone.metrics, abs=1e-12)
+        assert (found.outcomes, found.tokens) == (alone.outcomes, alone.tokens)
+
+
+def test_texts_of_slots_that_are_scored_together_are_those_of_each_alone() -> None:
+    base, decoding = random_base("llama"), Decoding(max_new_tokens=5)
+    asked = [(one_slot(base, method), random_rows(5, seed=n)) for n, method in enumerate(SIDE_BY_SIDE)]
+    together = evaluate.evaluate_texts(base, asked, 0, 1, decoding)
+    for (slot, rows), found in zip(asked, together, strict=True):
+        alone = evaluate.evaluate_text(base, slot, rows, 0, 1, decoding)
+        assert isinstance(found, evaluate.Evaluation)
+        assert found.generated == alone.generated
+        assert found.metrics == pytest.approx(alone.metrics, abs=1e-12)
+
+
+def test_one_slot_that_diverged_spoils_no_others_score() -> None:
+    base = random_base("llama")
+    sound, spoiled = one_slot(base, "lora(r_q=2)"), one_slot(base, "lora(r_q=2)")
+    with torch.no_grad():
+        next(iter(spoiled.parameters.values())).fill_(torch.nan)
+    rows = random_rows(6)
+    found = evaluate_likelihoods(base, [(spoiled, rows), (sound, rows)], 0)
+    assert isinstance(found[0], Diverged)
+    assert found[1] == evaluate_likelihood(base, sound, rows, 0)
 
 
 def test_accuracy_is_reported_by_group_and_adds_up() -> None:

@@ -63,7 +63,7 @@ def test_more_trials_go_on_with_the_sweep_and_the_ledger_knows_how_many(
 INTERRUPTIONS = {
     "while the sweep is opened": ("storage.ledger:Ledger.set_sweep_run", 1, "by a signal"),
     "in the middle of training": ("sweeps.training.pack:Pack.step", 8, "before"),
-    "in the middle of scoring": ("sweeps.training.trial_run:evaluate", 4, "before"),
+    "in the middle of scoring": ("sweeps.training.train:evaluate_all", 4, "before"),
     "between asking and the ledger": ("storage.ledger:Ledger.save_trial", 5, "before"),
     "after MLflow began the run": ("storage.tracking:Tracker.start_trial", 5, "after"),
     "after the ledger has the result": ("storage.tracking:Tracker.finish_trial", 5, "before"),

@@ -21,7 +21,8 @@ class SweepTrainer:
     dtype: str
     trust_remote_code: bool
     data: TaskData
-    slots: int = 1
+    slots: int | None = 1
+    """Trials on one device; None: as many as make it faster."""
 
     def __call__(self, device: str) -> Runner:
         """Return what trains this sweep's trials on `device`."""

@@ -35,6 +35,30 @@ def peak_memory_bytes(device: torch.device) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def free_memory_bytes(device: torch.device) -> int:
+    """Return what is free beyond the peak so far; on a CPU what the system calls available."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.max_memory_allocated(device)
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        (line,) = [line for line in lines if line.startswith("MemAvailable:")]
+        return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        return 0
+
+
+def held_memory_bytes(device: torch.device) -> int:
+    """Return what is taken now."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+    except (OSError, ValueError):
+        return 0
+
+
 def release_memory(device: torch.device) -> None:
     """Give what torch keeps for later back to the device."""
     if device.type == "cuda":

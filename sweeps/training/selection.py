@@ -1,7 +1,8 @@
-"""Scoring a slot on the rows that selection uses, and once more from what a trial kept."""
+"""Scoring slots on the rows that selection uses, and once more from what a trial kept."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,23 +11,42 @@ from methods.expression import parse_method
 from methods.frozen import FrozenBase
 from storage.checkpoints import load_tensors
 from sweeps.training.batches import cut_to
-from sweeps.training.evaluate import Evaluation, evaluate_likelihood, evaluate_text
+from sweeps.training.evaluate import Evaluation, Scored, evaluate_likelihoods, evaluate_texts
 from sweeps.training.recipe import Recipe
-from sweeps.training.slot import Slot
+from sweeps.training.slot import Diverged, Slot
 
 if TYPE_CHECKING:
     from sweeps.data import TaskData
 
 
 def evaluate(base: FrozenBase, data: TaskData, slot: Slot) -> Evaluation:
-    """Score a slot on the rows that selection uses, or let it generate the text that the task scores."""
-    room = base.shape.max_positions - sum(slot.method.virtual_tokens)
+    """Score a slot on the rows that selection uses, or let it generate the text that the task scores.
+
+    Raises Diverged where its likelihoods are not numbers.
+    """
+    (found,) = evaluate_all(base, data, [slot])
+    if isinstance(found, Diverged):
+        raise found
+    return found
+
+
+def evaluate_all(base: FrozenBase, data: TaskData, slots: Sequence[Slot]) -> list[Scored]:
+    """Score several slots, whose rows share batches."""
+    generated = data.decoding.max_new_tokens if data.decoding else 0
+    asked, cut = [], []
+    for slot in slots:
+        room = base.shape.max_positions - sum(slot.method.virtual_tokens)
+        rows, n_cut = cut_to(data.validation, room, generated)
+        asked.append((slot, rows))
+        cut.append(n_cut)
     if data.decoding is None:
-        rows, cut = cut_to(data.validation, room)
-        return replace(evaluate_likelihood(base, slot, rows, data.pad_id), rows_cut=cut)
-    rows, cut = cut_to(data.validation, room, data.decoding.max_new_tokens)
-    found = evaluate_text(base, slot, rows, data.pad_id, data.eos_id, data.decoding)
-    return replace(found, rows_cut=cut)
+        scored = evaluate_likelihoods(base, asked, data.pad_id)
+    else:
+        scored = evaluate_texts(base, asked, data.pad_id, data.eos_id, data.decoding)
+    return [
+        replace(each, rows_cut=n_cut) if isinstance(each, Evaluation) else each
+        for each, n_cut in zip(scored, cut, strict=True)
+    ]
 
 
 def rescore(base: FrozenBase, data: TaskData, adapter: Path) -> Evaluation:

@@ -11,26 +11,31 @@ from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.frozen import FrozenBase
 from storage.checkpoints import NoSpace
-from sweeps.training.memory import is_out_of_memory, release_memory, start_measuring
+from sweeps.training.evaluate import Evaluation
+from sweeps.training.growth import Growth, room_on
+from sweeps.training.memory import held_memory_bytes, is_out_of_memory, release_memory, start_measuring
 from sweeps.training.pack import Pack
+from sweeps.training.selection import evaluate_all
 from sweeps.training.slot import Diverged
 from sweeps.training.trial_run import TrialRun
-from sweeps.trial import Failed, FailureKind, Finished, TrialEvent, TrialSpec
+from sweeps.trial import Failed, FailureKind, Finished, Scoring, TrialEvent, TrialSpec
 
 if TYPE_CHECKING:
     from sweeps.data import TaskData
 
 
 class PackRunner:
-    """Trains up to `slots` trials at once; `base` is called when the first of them needs it.
+    """Trains up to `slots` trials at once, or (None) as many as make it faster; `base` is called when the
+    first of them needs it.
 
     A trial whose method trains the base's own weights waits until the others have ended, and then has the
     base alone. Whatever happens, the base is left as it was found.
     """
 
-    def __init__(self, base: Callable[[], FrozenBase], data: TaskData, slots: int = 1) -> None:
-        self._base, self._data, self._slots = base, data, slots
-        self._together = slots
+    def __init__(self, base: Callable[[], FrozenBase], data: TaskData, slots: int | None = 1) -> None:
+        self._base, self._data = base, data
+        self._growth = Growth() if slots is None else Growth.fixed(slots)
+        self._together = self._growth.most
         self._emptied = False
         self._waiting: list[TrialSpec] = []
         self._runs: dict[int, TrialRun] = {}
@@ -39,9 +44,9 @@ class PackRunner:
     def capacity(self) -> int:
         """How many more trials it would take now; of those that need the base alone, as many as slots."""
         alone = sum(map(_is_exclusive, self._waiting))
-        if self._emptied or alone >= self._slots:
+        if self._emptied or alone >= self._growth.limit:
             return 0
-        return self._slots - len(self._runs) - (len(self._waiting) - alone)
+        return max(0, self._growth.limit - len(self._runs) - (len(self._waiting) - alone))
 
     @property
     def busy(self) -> bool:
@@ -67,6 +72,8 @@ class PackRunner:
         began = time.perf_counter()
         failures = self._step(list(runs.values()))
         seconds = time.perf_counter() - began
+        if not failures:
+            self._growth.stepped(len(runs), sum(tokens.values()), seconds)
         for number, run in runs.items():
             if number not in self._runs:
                 continue
@@ -76,7 +83,7 @@ class PackRunner:
                 continue
             share = tokens[number] / max(1, sum(tokens.values()))
             yield run.stepped(tokens[number], seconds * share)
-            yield from self._after_step(number, run)
+        yield from self._after_step([run for number, run in runs.items() if number in self._runs])
 
     def close(self) -> None:
         """End everything that is here."""
@@ -95,6 +102,7 @@ class PackRunner:
             base = self._base()
             if not self._runs:
                 start_measuring(base.device)
+                self._growth.has_room = room_on(base.device, held_memory_bytes(base.device))
             try:
                 self._runs[trial.number] = run = TrialRun.open(base, self._data, trial)
                 yield from run.gone_on()
@@ -122,18 +130,54 @@ class PackRunner:
                 return {runs[0].spec.number: _failed(runs[0].spec.number, error)}
             if is_out_of_memory(error):
                 self._together = len(runs) // 2
+                self._growth.shrink(self._together)
         release_memory(self._base().device)
         half = len(runs) // 2
         return self._step_together(runs[:half]) | self._step_together(runs[half:])
 
-    def _after_step(self, number: int, run: TrialRun) -> Iterator[TrialEvent]:
+    def _after_step(self, runs: Sequence[TrialRun]) -> Iterator[TrialEvent]:
+        """Score those that want it, together, and let each go on to what its step leads to."""
+        due = [run for run in runs if run.wants_score]
+        yield from (Scoring(run.spec.number) for run in due if run.slot.finished)
+        scored = self._score(due) if due else {}
+        for run in runs:
+            number = run.spec.number
+            found = scored.get(number)
+            if number not in self._runs:
+                continue
+            if isinstance(found, Failed):
+                self._end(number)
+                yield found
+            else:
+                yield from self._go_on(run, found)
+
+    def _score(self, runs: Sequence[TrialRun]) -> dict[int, Evaluation | Failed]:
+        """One evaluation for all of them; where it fails each half is tried by itself."""
+        began = time.perf_counter()
         try:
-            for event in run.after_step():
+            scored = evaluate_all(self._base(), self._data, [run.slot for run in runs])
+        except Exception as error:
+            if len(runs) == 1:
+                return {runs[0].spec.number: _failed(runs[0].spec.number, error)}
+        else:
+            seconds = (time.perf_counter() - began) / len(runs)
+            for run in runs:
+                run.spent.eval_seconds += seconds
+            return {
+                run.spec.number: found if isinstance(found, Evaluation) else _failed(run.spec.number, found)
+                for run, found in zip(runs, scored, strict=True)
+            }
+        release_memory(self._base().device)
+        half = len(runs) // 2
+        return self._score(runs[:half]) | self._score(runs[half:])
+
+    def _go_on(self, run: TrialRun, evaluation: Evaluation | None) -> Iterator[TrialEvent]:
+        number = run.spec.number
+        try:
+            for event in run.after_step(evaluation):
                 if isinstance(event, Finished):
                     self._end(number)
                 yield event
-                if number not in self._runs:
-                    return
         except Exception as error:
             self._end(number)
             yield _failed(number, error)

@@ -20,7 +20,7 @@ from sweeps.training.memory import peak_memory_bytes
 from sweeps.training.resuming import Spent, load_state, save_state
 from sweeps.training.selection import evaluate
 from sweeps.training.slot import Slot
-from sweeps.trial import Finished, Progress, Rung, Scoring, TrialEvent, TrialResult, TrialSpec
+from sweeps.trial import Finished, Progress, Rung, TrialEvent, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
     from sweeps.data import TaskData
@@ -78,33 +78,33 @@ class TrialRun:
         speed = self.tokens / spent.train_seconds
         return Progress(self.spec.number, slot.step, slot.total_steps, slot.loss, speed)
 
-    def after_step(self) -> Iterator[TrialEvent]:
-        """What the step just done leads to: a rung, the end, or nothing."""
+    @property
+    def wants_score(self) -> bool:
+        """Whether it is where it is scored: after its last step, or at a rung."""
+        return self.slot.finished or (self.spec.score_rungs and self.slot.step in self.spec.rungs)
+
+    def after_step(self, evaluation: Evaluation | None) -> Iterator[TrialEvent]:
+        """What the step just done leads to: a rung, the end, or nothing; scored where it wants to be."""
         slot, spec = self.slot, self.spec
         if slot.finished:
-            yield Scoring(spec.number)
-            evaluation = self._score()
+            assert evaluation is not None
             save_tensors(Path(spec.adapter_file), slot.tensors(), self._described())
             yield Finished(spec.number, self._result(evaluation))
         elif slot.step in spec.rungs:
-            scored = self._score() if spec.score_rungs else None
             self.spent.peak_memory_bytes = self._peak()
             # Without room the trial goes on; an interruption then costs it more.
             with suppress(NoSpace):
                 save_state(slot, spec, self.spent)
-            yield Rung(spec.number, slot.step, self._result(scored) if scored else None)
+            yield Rung(spec.number, slot.step, self._result(evaluation) if evaluation else None)
 
     def gone_on(self) -> Iterator[TrialEvent]:
         """Tell once more of the rung that the trial goes on from: who stopped it may have been killed before
         he heard of it, or before he had stopped it."""
-        if self.spec.score_rungs and self.slot.step in self.spec.rungs:
-            yield Rung(self.spec.number, self.slot.step, self._result(self._score()))
-
-    def _score(self) -> Evaluation:
-        began = time.perf_counter()
-        evaluation = evaluate(self.base, self.data, self.slot)
-        self.spent.eval_seconds += time.perf_counter() - began
-        return evaluation
+        if self.wants_score:
+            began = time.perf_counter()
+            evaluation = evaluate(self.base, self.data, self.slot)
+            self.spent.eval_seconds += time.perf_counter() - began
+            yield Rung(self.spec.number, self.slot.step, self._result(evaluation))
 
     def _result(self, evaluation: Evaluation) -> TrialResult:
         """What a trial that ends here has measured."""
