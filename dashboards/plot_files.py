@@ -49,7 +49,8 @@ def _static(figure: go.Figure, kind: str) -> bytes:
     import kaleido
     from kaleido.errors import ChromeNotFoundError
 
-    options = {"format": kind, "width": WIDTH_PX, "height": HEIGHT_PX, "scale": 2 if kind == "png" else 1}
+    size = {"width": figure.layout.width or WIDTH_PX, "height": figure.layout.height or HEIGHT_PX}
+    options = {"format": kind, **size, "scale": 2 if kind == "png" else 1}
     # Without mathjax=False every picture asks a CDN for it. kaleido starts the browser with --no-sandbox
     # by default, which root in a container needs.
     try:

@@ -107,6 +107,22 @@ class Workspace:
         """Return where a sweep's workers write what they print."""
         return self.root / "logs" / folder_name(sweep)
 
+    def inside(self, relative: str) -> Path:
+        """Return a path that was remembered relative to the workspace; raises FrontuneError where it leads
+        out of the folder of the workspace that it names, also by a link."""
+        path = self.root / relative
+        top = Path(relative).parts[:1]
+        if Path(relative).is_absolute() or ".." in Path(relative).parts or not top:
+            raise FrontuneError(f"{relative!r} is no path inside the workspace {self.root}")
+        # The folder itself may lie elsewhere: whoever made it a link wanted that.
+        if not path.resolve().is_relative_to((self.root / top[0]).resolve()):
+            raise FrontuneError(f"{path} leads out of the workspace by a link")
+        return path
+
+    def directions_file(self, base_fingerprint: str, site: str) -> Path:
+        """Return where the singular directions of one of a base's matrices are cached."""
+        return self.root / "directions" / folder_name(base_fingerprint) / f"{site}.safetensors"
+
     def sweep_adapters(self, sweep: str) -> Path:
         """Return where a sweep's trained weights are kept."""
         return self.adapters / folder_name(sweep)

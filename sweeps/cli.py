@@ -17,6 +17,7 @@ from sweeps.scoring import Form as ScoreForm
 from sweeps.scoring import ManyReferences, ScoreRequest
 
 if TYPE_CHECKING:
+    from dashboards.directions import Factor
     from sweeps.counting import Format
     from sweeps.plan_command import PlanForm
 
@@ -207,6 +208,31 @@ def compare_methods(
     from sweeps.compare import compare_command
 
     compare_command(name, (method, other), at, metric, workspace)
+
+
+@main.command()
+@click.argument("name")
+@click.argument("trial_a", type=click.IntRange(min=0))
+@click.argument("trial_b", type=click.IntRange(min=0))
+@click.option(
+    "--factor", type=click.Choice(["a", "b"]), default="a", show_default=True, help="Input or output side."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="A .html, .png, .svg or .pdf file.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Where to write the numbers.")
+@workspace_option
+def subspace(
+    name: str,
+    trial_a: int,
+    trial_b: int,
+    factor: Factor,
+    out: Path | None,
+    csv: Path | None,
+    workspace: str,
+) -> None:
+    """Compare the directions that two LoRA trials of the sweep NAME learned, and those of the weights."""
+    from sweeps.subspace import subspace_command
+
+    subspace_command(name, (trial_a, trial_b), factor, workspace, out, csv)
 
 
 @main.command("test")

@@ -1,0 +1,135 @@
+"""`frontune subspace`: how alike what two trials' LoRA matrices learned is, and what of W it amplifies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from dashboards.amplification import amplifications, amplifications_csv, render_amplifications
+from dashboards.directions import Factor, Floats, Update, WeightDirections, weight_directions
+from dashboards.files import check_writable, write_atomically
+from dashboards.plot_files import write_plot
+from dashboards.subspace import Panel, adapter_panels, panels_csv, render_panels, weight_panels
+from dashboards.subspace_plot import plot_subspaces
+from methods.errors import FrontuneError
+from methods.expression import parse_method
+from methods.lora_updates import low_rank_updates
+from storage.checkpoints import load_tensors, save_tensors
+from storage.kept_adapter import kept_adapter
+from storage.ledger import Ledger
+from storage.workspace import Workspace
+from sweeps.run import quiet_libraries
+from sweeps.shown import find
+
+if TYPE_CHECKING:
+    from methods.frozen import FrozenBase
+
+Weights = dict[tuple[int, str], tuple[Floats, WeightDirections]]
+SIDES = {"a": "right singular vectors: directions of the input", "b": "left ones: directions of the output"}
+
+
+def subspace_command(
+    name: str,
+    numbers: tuple[int, int],
+    factor: Factor,
+    workspace_path: str,
+    out: Path | None,
+    csv: Path | None,
+) -> None:
+    """Print how alike the two are and what they amplify; draw the heat maps; write the numbers."""
+    quiet_libraries()
+    for file, what in ((out, "the plot"), (csv, "the CSV")):
+        if file is not None:
+            check_writable(file, what)
+    workspace = Workspace.open(workspace_path, create=False)
+    with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
+        found = find(ledger, name)
+        if len(found.sweeps) > 1:
+            raise FrontuneError(f"{name} is several sweeps; wanted one of {', '.join(found.trials)}")
+        files = [kept_adapter(workspace, ledger, found.sweeps[0].name, number) for number in numbers]
+        spec = found.sweeps[0].spec
+    trials = {str(number): _updates(file) for number, file in zip(numbers, files, strict=True)}
+    first, second = (trials[str(number)] for number in numbers)
+    panels = adapter_panels(first, second, factor, (str(numbers[0]), str(numbers[1])))
+    Console().print(render_panels(panels))
+    weights = _weights(files[0], bool(spec.get("trust_remote_code")), [*first, *second], workspace)
+    amplified = list(amplifications(weights, trials))
+    Console().print(render_amplifications(amplified))
+    against = weight_panels({place: known for place, (_, known) in weights.items()}, trials, factor)
+    if csv is not None:
+        _write(csv, panels_csv([*panels, *against]), "the CSV")
+        _write(csv.with_stem(f"{csv.stem}-amplification"), amplifications_csv(amplified), "the CSV")
+    if out is not None:
+        _draw(out, panels, against, name, numbers, factor)
+
+
+def _updates(file: Path) -> list[Update]:
+    tensors, about = load_tensors(file)
+    return [
+        Update(update.site.layer or 0, update.site.kind, update.A.numpy(), update.B.numpy(), update.scale)
+        for update in low_rank_updates(parse_method(about["method"]), tensors)
+    ]
+
+
+def _weights(file: Path, trust: bool, updates: Sequence[Update], workspace: Workspace) -> Weights:
+    """W and its directions of every matrix that one of the trials adapts."""
+    from methods.base import Site
+    from methods.loading import load_base
+    from methods.weights import matrix_weight
+
+    about = load_tensors(file)[1]
+    base = load_base(about["base"], trust_remote_code=trust)
+    if base.fingerprint != about["base_fingerprint"]:
+        raise FrontuneError(
+            f"base {base.name!r} has other content than when the trial was trained: its fingerprint was "
+            f"{about['base_fingerprint']}, is {base.fingerprint} now"
+        )
+    weights: Weights = {}
+    for place in dict.fromkeys((update.layer, update.matrix) for update in updates):
+        weight = matrix_weight(base, Site(place[1], place[0])).contiguous().numpy()
+        weights[place] = weight, _cached_directions(base, place, weight, workspace)
+    return weights
+
+
+def _cached_directions(
+    base: FrozenBase, place: tuple[int, str], weight: Floats, workspace: Workspace
+) -> WeightDirections:
+    """A matrix's SVD is computed once for a workspace."""
+    import torch
+
+    cache = workspace.directions_file(base.fingerprint, f"{place[0]}.{place[1]}")
+    if cache.exists():
+        kept: Mapping[str, torch.Tensor] = load_tensors(cache)[0]
+        return WeightDirections(*(kept[side].numpy() for side in ("left", "right", "values")))
+    found = weight_directions(weight)
+    sides = {"left": found.left, "right": found.right, "values": found.values}
+    save_tensors(cache, {side: torch.from_numpy(values) for side, values in sides.items()}, {})
+    return found
+
+
+def _draw(
+    out: Path,
+    panels: Sequence[Panel],
+    against: Sequence[Panel],
+    name: str,
+    numbers: tuple[int, int],
+    factor: Factor,
+) -> None:
+    title = f"{name}: trials {numbers[0]} and {numbers[1]}, {SIDES[factor]}"
+    across, down = f"first directions of trial {numbers[1]}", f"first directions of trial {numbers[0]}"
+    write_plot(plot_subspaces(panels, title, across, down), out)
+    click.echo(f"wrote {out}")
+    beside = out.with_stem(f"{out.stem}-weights")
+    title = f"{name}: W and ΔW, {SIDES[factor]}"
+    write_plot(plot_subspaces(against, title, "first directions of ΔW", "first directions of W"), beside)
+    click.echo(f"wrote {beside}")
+
+
+def _write(file: Path, text: str, what: str) -> None:
+    write_atomically(file, text.encode(), what)
+    click.echo(f"wrote {file}")
