@@ -31,7 +31,10 @@ KNOWN: dict[str, Appearance] = {
     "lora+prefix_layer": Appearance("#882255", "x"),
 }
 _OTHER_COLORS = ("#332288", "#117733", "#44AA99", "#999933", "#AA4499", "#661100", "#6699CC")
-_OTHER_SYMBOLS = ("hexagram", "bowtie", "hourglass", "star-diamond", "star-triangle-up", "octagon")
+_OTHER_SYMBOLS = tuple(
+    "hexagram bowtie hourglass star-diamond star-triangle-up star-triangle-down star-square octagon hexagon"
+    " diamond-tall diamond-wide triangle-left triangle-right triangle-ne triangle-sw circle-cross".split()
+)
 
 
 def appearance(method: str) -> Appearance:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboards.appearance import appearance, method_order
+from dashboards.figure_layout import layout
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.points import plotly_text
 from dashboards.printing import is_percent, one_line, print_score, score_title
 from dashboards.replicates import replicates
-from dashboards.tradeoff import layout
 from storage.records import TrialRecord
 
 if TYPE_CHECKING:

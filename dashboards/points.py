@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashboards.appearance import method_order
 from dashboards.pareto import front_of
 from dashboards.printing import one_line, print_lr, print_score, score_title
 from dashboards.replicates import Replicates, replicates
 from storage.records import TrialRecord, Value
+
+_RAISED = re.compile(r"\^(\w+)")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,20 @@ def tradeoff_points(trials: Sequence[TrialRecord]) -> list[Point]:
     return sorted(points, key=lambda p: (*method_order(p.method), p.trainable_params))
 
 
+def pruned_points(trials: Sequence[TrialRecord]) -> list[Point]:
+    """Return a point for each trial that was stopped at a rung and scored there, in the same order.
+
+    Their scores are of less training than the others', so none is on the front or part of a mean.
+    """
+    stopped = [t for t in trials if t.state == "pruned" and t.score is not None and math.isfinite(t.score)]
+    points = [
+        replace(_point(Replicates((t,)), False), hover=f"{_hover(Replicates((t,)), False)}, pruned")
+        for t in stopped
+        if t.trainable_params > 0
+    ]
+    return sorted(points, key=lambda p: (*method_order(p.method), p.trainable_params))
+
+
 def front_steps(points: Sequence[Point]) -> list[tuple[int, float]]:
     """Return the corners of the front as (trainable parameters, score as stored), ordered by parameters.
 
@@ -67,7 +84,7 @@ def plotly_text(text: str) -> str:
 
     Quotes stay, since plotly does not read ``&quot;``.
     """
-    return re.sub(r"\^(\w+)", r"<sup>\1</sup>", html.escape(one_line(text), quote=False))
+    return _RAISED.sub(r"<sup>\1</sup>", html.escape(one_line(text), quote=False))
 
 
 def _point(group: Replicates, is_pareto: bool) -> Point:

@@ -57,4 +57,6 @@ def score_title(task: str, metric: str) -> str:
 
 def one_line(text: str) -> str:
     """Return text without line breaks and control characters, which would break a table's row."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
@@ -27,17 +28,17 @@ class Replicates:
         """How many seeds."""
         return len(self.trials)
 
-    @property
+    @cached_property
     def scores(self) -> tuple[float, ...]:
         """The score with each seed."""
         return tuple(score_of(t) for t in self.trials)
 
-    @property
+    @cached_property
     def score(self) -> float:
         """The mean score."""
         return statistics.fmean(self.scores)
 
-    @property
+    @cached_property
     def std(self) -> float | None:
         """The sample standard deviation of the score; None with one seed."""
         return statistics.stdev(self.scores) if self.n > 1 else None

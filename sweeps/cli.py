@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from methods.errors import FrontuneError
+from sweeps.figure_kind import FigureKind
 from sweeps.own_packages import check_own_packages
 from sweeps.scoring import Form as ScoreForm
 from sweeps.scoring import ManyReferences, ScoreRequest
@@ -185,13 +186,20 @@ def table(name: str, form: str, paper: bool, workspace: str) -> None:
 @click.option(
     "--out", "file", type=click.Path(path_type=Path), required=True, help="A .html, .png, .svg or .pdf file."
 )
+@click.option(
+    "--figure",
+    "kind",
+    type=FigureKind(),
+    default=None,
+    help="What to draw [default: tradeoff; of a low-data study, low_data].",
+)
 @paper_option
 @workspace_option
-def plot(name: str, file: Path, paper: bool, workspace: str) -> None:
-    """Draw score against trainable parameters of the sweep NAME; of a low-data study, against examples."""
+def plot(name: str, file: Path, kind: str | None, paper: bool, workspace: str) -> None:
+    """Draw score against trainable parameters of the sweep NAME, or another figure."""
     from sweeps.commands import plot_command
 
-    plot_command(name, workspace, file, paper)
+    plot_command(name, workspace, file, paper, kind)
 
 
 @main.command("compare")

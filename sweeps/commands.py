@@ -148,11 +148,11 @@ def table_command(name: str, workspace: str, form: str, paper: bool) -> None:
     print_table(_ledger(workspace), name, form, paper)
 
 
-def plot_command(name: str, workspace: str, file: Path, paper: bool) -> None:
-    """Draw the plot."""
+def plot_command(name: str, workspace: str, file: Path, paper: bool, kind: str | None = None) -> None:
+    """Draw a figure."""
     from sweeps.shown import draw
 
-    draw(_ledger(workspace), name, file, paper)
+    draw(_ledger(workspace), name, file, paper, kind)
 
 
 def ui_command(workspace: str, port: int) -> None:

@@ -14,7 +14,7 @@ from storage.records import TrialRecord
 def write_results(folder: Path, name: str, trials: Sequence[TrialRecord]) -> list[Path]:
     """Write pareto.csv, trials.csv, table.md and tradeoff.html; return their paths."""
     from dashboards.plot_files import write_plot
-    from dashboards.tradeoff import plot_tradeoff, tradeoff_points
+    from dashboards.tradeoff import tradeoff_figure
 
     folder.mkdir(parents=True, exist_ok=True)
     front, every = folder / "pareto.csv", folder / "trials.csv"
@@ -23,5 +23,5 @@ def write_results(folder: Path, name: str, trials: Sequence[TrialRecord]) -> lis
     write_csv(every, [trials], front_only=False)
     markdown = render_markdown(table_rows(trials), not_shown(trials))
     write_atomically(table, markdown.encode(), "the table")
-    write_plot(plot_tradeoff(tradeoff_points(trials), name), plot)
+    write_plot(tradeoff_figure(trials, name), plot)
     return [front, every, table, plot]

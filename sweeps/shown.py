@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from dashboards.beside import paper_low_data, paper_points, paper_rows
+from dashboards.beside import paper_low_data, paper_rows
 from dashboards.files import check_writable
 from dashboards.low_data import (
     LowDataPoint,
     low_data_points,
-    plot_low_data,
     render_low_data_csv,
     render_low_data_markdown,
     render_low_data_rich,
@@ -26,7 +25,7 @@ from storage.ledger import Ledger
 from storage.records import SweepRecord, TrialRecord
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
+    from dashboards.figure_source import Importance
 
 
 @dataclass(frozen=True)
@@ -84,29 +83,33 @@ def _csv(found: Found, paper: bool) -> str:
     return render_csv([row for rows in tables.values() for row in rows], names)
 
 
-def draw(ledger: Ledger, name: str, file: Path, paper: bool) -> None:
-    """Draw score against examples where sweeps differ in their number, else against parameters."""
+def draw(ledger: Ledger, name: str, file: Path, paper: bool, kind: str | None = None) -> None:
+    """Draw a figure; without a kind, score against examples where sweeps differ in their number, else against
+    parameters."""
+    from dashboards.figure_source import Source
+    from dashboards.figures import draw_figure
     from dashboards.plot_files import write_plot
 
     check_writable(file, "the plot")
-    write_plot(_figure(ledger, find(ledger, name), paper), file)
+    found = find(ledger, name)
+    source = Source(
+        name=found.name,
+        sweeps=found.sweeps,
+        trials=found.trials,
+        ledger=ledger,
+        paper=paper,
+        low_data=lambda: _low_data(ledger, found, paper),
+        importances=lambda: _importances(ledger, found),
+    )
+    write_plot(draw_figure(kind or ("low_data" if found.is_low_data else "tradeoff"), source), file)
     click.echo(f"wrote {file}")
 
 
-def _figure(ledger: Ledger, found: Found, paper: bool) -> go.Figure:
-    from dashboards.tradeoff import plot_tradeoff, tradeoff_points
+def _importances(ledger: Ledger, found: Found) -> list[Importance]:
+    from sweeps.importances import importances
 
-    if found.is_low_data:
-        return plot_low_data(_low_data(ledger, found, paper), found.name)
-    if len(found.sweeps) > 1:
-        parts = ", ".join(sweep.name for sweep in found.sweeps)
-        raise FrontuneError(
-            f"{found.name} is several sweeps that differ in more than their number of examples; "
-            f"draw one of: {parts}"
-        )
-    (sweep,) = found.sweeps
-    points = tradeoff_points(found.trials[sweep.name])
-    return plot_tradeoff(points + (paper_points(sweep.task, sweep.metric) if paper else []), found.name)
+    url = ledger.engine.url.render_as_string(hide_password=False)
+    return [each for name, trials in found.trials.items() for each in importances(url, name, trials)]
 
 
 def _low_data(ledger: Ledger, found: Found, paper: bool) -> list[LowDataPoint]:

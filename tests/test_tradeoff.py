@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from choreographer.browsers.chromium import Chromium
 
+from dashboards.front_band import BandStep
 from dashboards.front_labels import place_labels
-from dashboards.tradeoff import Point, front_steps, plot_tradeoff, tradeoff_points, write_plot
+from dashboards.points import pruned_points
+from dashboards.tradeoff import (
+    MOST_DRAWN_AS_SVG,
+    Point,
+    front_steps,
+    plot_tradeoff,
+    tradeoff_points,
+    write_plot,
+)
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
 from tests.test_pareto import make_trial
@@ -139,6 +149,61 @@ def test_only_replicates_have_error_bars() -> None:
     bars = [bar for t in traces(points) if "error_y" in t for bar in t["error_y"]["array"]]
     assert len(bars) == sum(p.n > 1 for p in points)
     assert all(bar > 0 for bar in bars)
+
+
+def test_pruned_trials_are_faint_and_no_part_of_the_front_or_of_a_mean() -> None:
+    stopped = [make_trial(number=i, seed=i, state="pruned", score=0.95) for i in (1, 2)]
+    trials = [make_trial(), *stopped, make_trial(number=3, seed=3, state="pruned", score=None)]
+    pruned = pruned_points(trials)
+    assert [(p.score, p.is_pareto) for p in pruned] == [(0.95, False)] * 2
+    assert pruned[0].hover.endswith("trial 1, pruned")
+    figure = plot_tradeoff(tradeoff_points(trials), "t", pruned)
+    faint = [t for t in figure.data if t.legendgroup == "pruned" and not t.showlegend]
+    assert [list(t.y) for t in faint] == [[95.0, 95.0]]
+    assert all(t.marker.opacity < 0.5 for t in faint)
+    assert [t.name for t in figure.data if t.legendgroup == "pruned" and t.showlegend] == [
+        "pruned, score when stopped"
+    ]
+    (line,) = [t for t in figure.data if t.name == "Pareto front"]
+    assert list(line.y) == [90.0]
+
+
+def test_the_band_is_filled_between_its_edges_up_to_the_largest_budget() -> None:
+    points = tradeoff_points([make_trial(trainable_params=p, number=p, score=p / 100) for p in (10, 90)])
+    figure = plot_tradeoff(points, "t", band=[BandStep(10, 0.05, 0.2), BandStep(20, 0.1, 0.3)])
+    low, high = figure.data[0], figure.data[1]
+    assert list(low.x) == list(high.x) == [10, 20, 90]
+    assert list(low.y) == pytest.approx([5, 10, 10])
+    assert list(high.y) == pytest.approx([20, 30, 30])
+    assert (high.fill, low.line.shape, high.name) == ("tonexty", "hv", "90% of resampled fronts")
+
+
+def test_the_best_full_fine_tune_is_a_dashed_line_where_there_is_one() -> None:
+    full = [
+        make_trial(number=i, method="fine_tune", title="Fine-Tune", score=s) for i, s in ((1, 0.7), (2, 0.8))
+    ]
+    trials = [make_trial(), *[replace(t, config_hash=f"f{t.number}") for t in full]]
+    figure = plot_tradeoff(tradeoff_points(trials), "t")
+    assert (figure.layout.shapes[0].y0, figure.layout.shapes[0].line.dash) == (80.0, "dash")
+    assert figure.layout.annotations[0].text == "Fine-Tune: 80.0"
+    assert not plot_tradeoff(tradeoff_points([make_trial()]), "t").layout.shapes
+
+
+def test_a_crowd_is_drawn_by_webgl_with_error_bars_on_the_front_alone() -> None:
+    trials = [
+        make_trial(
+            number=2 * i + s, seed=s, config_hash=f"c{i}", trainable_params=1 + i % 7, score=i / 9000 + s / 99
+        )
+        for i in range(MOST_DRAWN_AS_SVG + 1)
+        for s in (0, 1)
+    ]
+    points = tradeoff_points(trials)
+    figure = plot_tradeoff(points, "t")
+    crowd = [t for t in figure.data if t.type == "scattergl"]
+    assert sum(len(t.x) for t in crowd if t.hovertext) == MOST_DRAWN_AS_SVG + 1
+    bars = sum(len(t.x) for t in crowd if t.error_y.array is not None)
+    assert bars == sum(p.is_pareto for p in points) < 8
+    assert not any(t.type == "scattergl" for t in plot_tradeoff(points[:99], "t").data)
 
 
 def test_metrics_that_are_no_percentages_keep_their_scale() -> None:

@@ -1,0 +1,74 @@
+"""The look that all figures share: font, grid, legend, and the axis of scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dashboards.points import plotly_text
+from dashboards.printing import is_percent, score_title
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+INK, GREY, GRID = "#2B2B2B", "#6E6E6E", "#ECECEC"
+NOTE_SIZE_PX = 11
+
+
+def layout(title: str, x_title: str, y_title: str) -> dict[str, Any]:
+    """The look of every figure: a logarithmic x axis, a light grid, the legend on the right."""
+    axis = axis_look()
+    return {
+        "template": "plotly_white",
+        "meta": title,
+        "title": {
+            "text": plotly_text(title),
+            "x": 0.0,
+            "xref": "paper",
+            "xanchor": "left",
+            "font": {"size": 19},
+        },
+        "font": {"family": "Helvetica, Arial, 'Liberation Sans', sans-serif", "size": 14, "color": INK},
+        "xaxis": {
+            **axis,
+            "type": "log",
+            "exponentformat": "B",
+            "minexponent": 0,
+            "title": {"text": x_title},
+        },
+        "yaxis": {**axis, "title": {"text": y_title}},
+        "legend": {"x": 1.02, "y": 1.0, "tracegroupgap": 0},
+        "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"size": 13, "color": INK}},
+        "margin": {"l": 75, "r": 30, "t": 70, "b": 65},
+    }
+
+
+def axis_look() -> dict[str, Any]:
+    """The look of any axis."""
+    return {
+        "gridcolor": GRID,
+        "linecolor": GREY,
+        "showline": True,
+        "ticks": "outside",
+        "tickcolor": GREY,
+        "zeroline": False,
+    }
+
+
+def score_axis(task: str, metric: str) -> str:
+    """Return the title of an axis of scores, with its unit."""
+    unit = " (%)" if is_percent(metric) and not metric.startswith("bleu") else ""
+    return plotly_text(score_title(task, metric)) + unit
+
+
+def score_scale(metric: str) -> float:
+    """What a stored score is multiplied with to be drawn."""
+    return 100.0 if is_percent(metric) else 1.0
+
+
+def say(figure: go.Figure, text: str) -> go.Figure:
+    """Write a sentence into the middle of a figure that has nothing to draw."""
+    middle = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
+    figure.add_annotation(text=plotly_text(text), **middle)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure

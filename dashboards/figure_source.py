@@ -1,0 +1,56 @@
+"""What figures are drawn from: a sweep, or those of one file, their trials, and the ledger for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dashboards.low_data import LowDataPoint
+from methods.errors import FrontuneError
+from storage.ledger import Ledger
+from storage.records import SweepRecord, TrialRecord
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much of a score's variation within a method a hyperparameter explains, as a share of 1.
+
+    `n` is the number of configurations that it was learned from.
+    """
+
+    method: str
+    title: str
+    hyperparameter: str
+    share: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """The sweeps of a name in their file's order; with `paper`, the LoRA paper's numbers are drawn as well.
+
+    The last two are computed by `sweeps`, when a figure asks for them.
+    """
+
+    name: str
+    sweeps: Sequence[SweepRecord]
+    trials: Mapping[str, Sequence[TrialRecord]]
+    ledger: Ledger
+    paper: bool
+    low_data: Callable[[], list[LowDataPoint]]
+    importances: Callable[[], list[Importance]]
+
+    @property
+    def sweep(self) -> SweepRecord:
+        """The one sweep; raises FrontuneError where the name stands for several."""
+        if len(self.sweeps) > 1:
+            parts = ", ".join(sweep.name for sweep in self.sweeps)
+            raise FrontuneError(
+                f"{self.name} is several sweeps that cannot be drawn in one such figure; draw one of: {parts}"
+            )
+        return self.sweeps[0]
+
+    @property
+    def own(self) -> Sequence[TrialRecord]:
+        """The trials of the one sweep, by number."""
+        return self.trials[self.sweep.name]

@@ -1,0 +1,58 @@
+"""How much each hyperparameter matters within its method: Optuna's importances over the sweep's studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import optuna
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+
+from dashboards.appearance import method_order
+from dashboards.figure_source import Importance
+from storage.records import TrialRecord
+from sweeps.study import open_storage
+
+FEWEST = 8
+"""Of fewer configurations nothing is learned."""
+
+
+def importances(url: str, sweep: str, trials: Sequence[TrialRecord]) -> list[Importance]:
+    """Return the shares within each method, methods in the paper's order, the largest share first.
+
+    By functional ANOVA (Hutter et al. 2014) as Optuna has it: how much of the variance of a random forest's
+    predicted score each hyperparameter explains alone; seeded. A configuration's score is the mean of its
+    replicates. A method with fewer than `FEWEST` completed configurations, or nothing that was searched, is
+    left out.
+    """
+    storage = open_storage(url)
+    known = {summary.study_name for summary in optuna.get_all_study_summaries(storage=storage)}
+    titles = {t.method: t.title for t in trials}
+    found: list[Importance] = []
+    for method in sorted(titles, key=method_order):
+        name = f"{sweep}/{method}"
+        if name in known:
+            study = optuna.load_study(study_name=name, storage=storage)
+            found += _of_study(study, method, titles[method])
+    return found
+
+
+def _of_study(study: optuna.Study, method: str, title: str) -> list[Importance]:
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    searched = [trial for trial in trials if trial.params]
+    varied = [key for key in _shared(searched) if len({repr(t.params[key]) for t in searched}) > 1]
+    if len(searched) < FEWEST or not varied or len({_score(trial) for trial in searched}) == 1:
+        return []
+    shares = get_param_importances(
+        study, evaluator=FanovaImportanceEvaluator(seed=0), params=varied, target=_score
+    )
+    return [Importance(method, title, name, share, len(searched)) for name, share in shares.items()]
+
+
+def _shared(trials: Sequence[FrozenTrial]) -> list[str]:
+    """The hyperparameters that all trials have."""
+    return [key for key in trials[0].params if all(key in t.params for t in trials)] if trials else []
+
+
+def _score(trial: FrozenTrial) -> float:
+    return float(trial.values[0])
