@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from methods.errors import FrontuneError
     from methods.expression import parse_method
     from methods.frozen import FrozenBase
+    from methods.kept import load_adapter
     from methods.loading import load_base
     from methods.registry import known_methods, register
 
@@ -24,6 +25,7 @@ _HOMES = {
     "FrontuneError": "errors",
     "parse_method": "expression",
     "FrozenBase": "frozen",
+    "load_adapter": "kept",
     "load_base": "loading",
     "known_methods": "registry",
     "register": "registry",
@@ -37,6 +39,7 @@ __all__ = [
     "Shape",
     "Site",
     "known_methods",
+    "load_adapter",
     "load_base",
     "parse_method",
     "register",

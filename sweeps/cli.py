@@ -243,6 +243,19 @@ def subspace(
     subspace_command(name, (trial_a, trial_b), factor, workspace, out, csv)
 
 
+@main.command()
+@click.argument("name")
+@click.argument("trial", type=click.IntRange(min=0))
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@click.option("--merged", is_flag=True, help="A model with what was trained merged into its weights.")
+@workspace_option
+def export(name: str, trial: int, to: Path, merged: bool, workspace: str) -> None:
+    """Write what a TRIAL of the sweep NAME trained into a folder, for PEFT where it has such a method."""
+    from sweeps.export import export_command
+
+    export_command(name, trial, to, merged, workspace)
+
+
 @main.command("test")
 @click.argument("name")
 @workspace_option

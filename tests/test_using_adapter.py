@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Frontune, SweepFile
 
 PAGE = Path(__file__).parents[1] / "docs" / "using-an-adapter.md"
-(CODE,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+THREE_LINES, CODE = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
 WORDS = ("long", "short", "round")
 
 
@@ -41,6 +41,12 @@ def test_the_code_of_the_page_generates_what_the_trial_did(
         "TEXTS": [f"{word} ," for word in WORDS],
     }
     exec(CODE, names)
+    generated = names["tokens"]
+    row = names["tokenizer"](names["TEXTS"], return_tensors="pt")
+    names |= {"tokens": row["input_ids"], "attention": row["attention_mask"]}
+    exec(THREE_LINES, names)
+    first = names["logits"][:, -1].argmax(-1)
+    assert [tokens[0] for tokens in generated] == first.tolist()
     kept = (workspace / "predictions" / "small" / "trial-0000.txt").read_text().splitlines()
     assert [" ".join(answer.split()) for answer in names["answers"]] == kept
     assert any(kept)

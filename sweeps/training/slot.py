@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from methods.base import Masks, Method, Rows
 from methods.errors import FrontuneError, unknown_name
 from methods.frozen import FrozenBase, Placed
-from methods.injected import edit_parameters
+from methods.injected import edit_parameters, fill_parameters
 from methods.start import BaseStart
 from sweeps.training.batches import Batch, Row, plan_batches, steps_in
 from sweeps.training.recipe import Recipe
@@ -122,16 +122,9 @@ class Slot:
         """What was trained, by name, on the CPU: all that must be kept to use the result."""
         return {name: p.detach().cpu().contiguous() for name, p in self.parameters.items()}
 
-    @torch.no_grad()
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Put back what `tensors` returned; raises FrontuneError if names or shapes differ."""
-        wanted = {name: tuple(p.shape) for name, p in self.parameters.items()}
-        got = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        if wanted != got:
-            odd = sorted(set(wanted.items()) ^ set(got.items()))[0]
-            raise FrontuneError(f"kept weights do not fit {self.method.name} on this base: {odd[0]} {odd[1]}")
-        for name, parameter in self.parameters.items():
-            parameter.copy_(tensors[name])
+        fill_parameters(self.parameters, tensors, self.method.name)
         if self.masters:
             self.masters.publish()
 
