@@ -17,6 +17,8 @@ from dashboards.replicates import Replicates
 MOST_RESAMPLES = 2000
 """Up to so many different resamples of a configuration's seeds are enumerated (seven seeds have 1,716); of
 more this many are drawn, with a fixed generator."""
+TOGETHER = 500
+"""Configurations that are resampled at once, so that the memory it takes is bounded."""
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
@@ -37,19 +39,19 @@ def front_probabilities(groups: Sequence[Replicates]) -> dict[str, float]:
     if all(group.n == 1 for group in groups):
         return {}
     ordered = sorted(groups, key=lambda group: (group.first.trainable_params, group.first.number))
-    drawn = [_resampled_means(group.scores) for group in ordered]
-    grid = np.unique(np.concatenate([values for values, _ in drawn]))
-    means = [_Means(np.searchsorted(grid, values), counts) for values, counts in drawn]
+    means, grid = _resampled_means([group.scores for group in ordered])
     # For each configuration and each of its means: the probability that no other beats it.
     unbeaten = [np.ones(len(mean.places)) for mean in means]
-    before = _Product(len(grid))
+    before = _Product(grid)
     for _, same in groupby(range(len(ordered)), key=lambda i: ordered[i].first.trainable_params):
         numbers = list(same)
         for i in numbers:
             unbeaten[i] *= before.values[means[i].places]
             before.times(means[i], ties_lose=True)
-        after = _Product(len(grid) if len(numbers) > 1 else 0)
-        for i in reversed(numbers if len(numbers) > 1 else []):
+        if len(numbers) == 1:
+            continue
+        after = _Product(grid)
+        for i in reversed(numbers):
             unbeaten[i] *= after.values[means[i].places]
             after.times(means[i], ties_lose=False)
     return {
@@ -60,7 +62,8 @@ def front_probabilities(groups: Sequence[Replicates]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Means:
-    """A configuration's resampled means: their ascending places on the grid, and how often each comes."""
+    """A configuration's resampled means: their ascending places on the grid, and how often each comes; equal
+    means may stand twice."""
 
     places: Whole
     counts: Whole
@@ -71,8 +74,8 @@ class _Means:
         Summed in whole numbers, so that certainty is exactly 1.
         """
         low = self.places[0]
-        scattered = np.zeros(self.places[-1] - low + 1, dtype=np.int64)
-        scattered[self.places - low] = self.counts
+        # Equal means share a place. Whole numbers below 2**53, which bincount's float64 holds exactly.
+        scattered = np.bincount(self.places - low, weights=self.counts)
         summed = scattered.cumsum() - (scattered if ties_lose else 0)
         return np.asarray(summed / self.counts.sum())
 
@@ -93,14 +96,26 @@ class _Product:
             self.values[self._zero_below : stop] *= mean.unbeating(ties_lose)[self._zero_below - start :]
 
 
-def _resampled_means(scores: Sequence[float]) -> tuple[Floats, Whole]:
-    """The different means of n scores drawn with replacement, and in how many of the draws each comes."""
-    resamples, orders = _resamples(len(scores))
-    means = np.round(np.asarray(scores)[resamples].mean(axis=1), DIGITS)
-    values, where = np.unique(means, return_inverse=True)
-    counts = np.zeros(len(values), dtype=np.int64)
-    np.add.at(counts, where, orders)
-    return values, counts
+def _resampled_means(scores: Sequence[Sequence[float]]) -> tuple[list[_Means], int]:
+    """The means of each configuration's scores drawn with replacement, and how many values the grid has.
+
+    Configurations with as many seeds are resampled together.
+    """
+    found: dict[int, tuple[Floats, Whole]] = {}
+    by_n: dict[int, list[int]] = {}
+    for i, own in enumerate(scores):
+        by_n.setdefault(len(own), []).append(i)
+    for n, numbers in by_n.items():
+        resamples, orders = _resamples(n)
+        for first in range(0, len(numbers), TOGETHER):
+            some = numbers[first : first + TOGETHER]
+            values = np.array([scores[i] for i in some])[:, resamples].mean(axis=2)
+            means = np.round(values, DIGITS)
+            order = means.argsort(axis=1)
+            sorted_means = np.take_along_axis(means, order, axis=1)
+            found |= zip(some, zip(sorted_means, orders[order], strict=True), strict=True)
+    grid = np.unique(np.concatenate([values for values, _ in found.values()]))
+    return [_Means(np.searchsorted(grid, found[i][0]), found[i][1]) for i in range(len(scores))], len(grid)
 
 
 @cache

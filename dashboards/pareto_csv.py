@@ -65,11 +65,12 @@ def write_csv(path: Path, sweeps: Sequence[Sequence[TrialRecord]], front_only: b
     """
     check_writable(path, "the CSV")
     every = [trial for trials in sweeps for trial in trials]
+    hyperparameters = _hyperparameters(every)
     rows: list[list[str]] = []
     for trials in sweeps:
         found = _Means.of(trials)
         shown = found.front.values() if front_only else sorted(trials, key=lambda t: t.number)
-        rows += [_row(trial, found, _hyperparameters(every)) for trial in shown]
+        rows += [_row(trial, found, hyperparameters) for trial in shown]
     write_atomically(path, csv_text([csv_columns(every), *rows]).encode("utf-8"), "the CSV")
 
 
@@ -95,8 +96,10 @@ def csv_cell(value: Cell) -> str:
         return float.__repr__(value)
     if isinstance(value, datetime):
         return (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
-    # Python's writer quotes LF and not a lone CR, which readers take for the end of the row.
-    text = re.sub(r"\r\n?", "\n", str(value))
+    text = str(value)
+    if "\r" in text:
+        # Python's writer quotes LF and not a lone CR, which readers take for the end of the row.
+        text = re.sub(r"\r\n?", "\n", text)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 

@@ -41,7 +41,10 @@ class Replicates:
     @cached_property
     def std(self) -> float | None:
         """The sample standard deviation of the score; None with one seed."""
-        return statistics.stdev(self.scores) if self.n > 1 else None
+        if self.n == 1:
+            return None
+        # Not statistics.stdev, whose fractions would take a third of the time of a large plot.
+        return math.sqrt(math.fsum((score - self.score) ** 2 for score in self.scores) / (self.n - 1))
 
 
 def replicates(trials: Iterable[TrialRecord]) -> list[Replicates]:

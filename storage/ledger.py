@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -143,9 +144,12 @@ class Ledger:
 
     def trials(self, sweep: str) -> list[TrialRecord]:
         """Return the sweep's trials by number."""
-        with self.session() as session:
-            rows = session.scalars(select(TrialRow).where(TrialRow.sweep == sweep).order_by(TrialRow.number))
-            return [record_of(TrialRecord, row) for row in rows]
+        # Past the ORM, whose object for each row would take three quarters of the time.
+        table = TrialRow.__table__
+        columns = [table.c[each.name] for each in fields(TrialRecord)]
+        query = select(*columns).where(table.c.sweep == sweep).order_by(table.c.number)
+        with self.session() as session, _without_collection():
+            return [TrialRecord(*values) for values in session.connection().execute(query)]
 
     def set_mirrored(self, sweep: str, numbers: Sequence[int]) -> None:
         """Remember that MLflow knows how these trials ended."""
@@ -225,6 +229,19 @@ class Ledger:
         except (SQLAlchemyError, OverflowError, UnicodeError) as error:
             # SQLite's driver raises the last two, for what no column can hold, past SQLAlchemy.
             raise LedgerError(f"the ledger {location(self.engine)} refused: {sentence(error)}") from error
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Do not look for cycles meanwhile: among 100,000 records, which have none, that takes a third of the
+    time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _sweep_row(session: Session, name: str) -> SweepRow:
