@@ -16,6 +16,7 @@ from transformers import GenerationConfig
 from methods.arch import family_of, supported_family
 from methods.arch.family import Tap
 from methods.base import BaseWeights, Edit, Rows, Shape, Site
+from methods.entering import Entering, entered, watched
 from methods.masters import MasterWeights
 
 
@@ -45,6 +46,7 @@ class FrozenBase:
         self.shape = shape_of(model)
         self.dtype: torch.dtype = model.dtype
         self.device: torch.device = model.device
+        self._layers: nn.ModuleList = model.get_submodule(self.family.layers)
         self._body = model.get_submodule(self.family.body)
         self._taps = self._resolve_taps()
 
@@ -53,14 +55,24 @@ class FrozenBase:
         """What is trained is float32, also over a bf16 base; float64 over a float64 one."""
         return torch.promote_types(self.dtype, torch.float32)
 
-    def hidden(self, tokens_BT: Tensor, attention_BT: Tensor) -> Tensor:
-        """Return the last hidden states (B, T, D). Positions come from the mask, so padding has none."""
+    def hidden(self, tokens_BT: Tensor, attention_BT: Tensor, entering: Entering | None = None) -> Tensor:
+        """Return the last hidden states (B, T, D). Positions come from the mask, so padding has none.
+
+        With what is `entering` a layer the layers below it do not run.
+        """
         positions_BT = (attention_BT.cumsum(-1) - 1).clamp(min=0)
-        output = self._body(
-            input_ids=tokens_BT, attention_mask=attention_BT, position_ids=positions_BT, use_cache=False
-        )
+        with entered(self._layers, entering):
+            output = self._body(
+                input_ids=tokens_BT, attention_mask=attention_BT, position_ids=positions_BT, use_cache=False
+            )
         hidden_BTD: Tensor = output.last_hidden_state
         return hidden_BTD
+
+    def entering(self, tokens_BT: Tensor, attention_BT: Tensor, layer: int) -> Tensor:
+        """Return what enters a layer of the base without edits, (B, T, D)."""
+        with watched(self._layers, layer) as seen:
+            self.hidden(tokens_BT, attention_BT)
+        return seen[0]
 
     def logits(self, hidden_ND: Tensor, exact: bool = False) -> Tensor:
         """Return the vocabulary's logits (N, vocabulary) of N rows in one contiguous matrix.

@@ -11,7 +11,7 @@ from typing import Literal
 from sweeps.training.decoding import Decoding
 from sweeps.training.recipe import Recipe
 
-ENGINE = 1
+ENGINE = 2
 """Part of every `config_hash`; raised when the same configuration gives other results than before."""
 
 

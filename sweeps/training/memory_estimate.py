@@ -50,7 +50,7 @@ class ShapeSlot(Slot):
     """A slot whose tensors have no values: one step, the widest of its plan, and no optimiser."""
 
     def __init__(self, base: FrozenBase, method: Method, recipe: Recipe, rows: Sequence[Row]) -> None:
-        self.method, self.recipe = method, recipe
+        self.method, self.recipe, self.shape, self.lower = method, recipe, base.shape, None
         self.rows = widest_batch(rows, recipe)
         self.plan = [tuple(range(len(self.rows)))]
         self.total_steps, self.step, self.loss = 1, 0, math.nan

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods.entering import Entering
 from methods.errors import FrontuneError
 from methods.frozen import FrozenBase, Placed
 from sweeps.training.batches import Batch, collate
+from sweeps.training.lower import entering_of
 from sweeps.training.slot import Pass, Slot
 
 
@@ -71,7 +73,8 @@ class Pack:
         placed: list[Placed] = []
         for (slot, one), batch in zip(turn, batches, strict=True):
             placed.append(slot.place(placed[-1].last if placed else 0, batch, one.masks))
-        logits_NV = self.base.logits(label_states(self.base, batches, placed))
+        entering = entering_of([(slot, one.numbers) for slot, one in turn], longest)
+        logits_NV = self.base.logits(label_states(self.base, batches, placed, entering))
         per_slot = torch.split(logits_NV, [len(batch.targets_N) for batch in batches])
         return [
             F.cross_entropy(
@@ -84,7 +87,12 @@ class Pack:
         ]
 
 
-def label_states(base: FrozenBase, batches: Sequence[Batch], placed: Sequence[Placed]) -> Tensor:
+def label_states(
+    base: FrozenBase,
+    batches: Sequence[Batch],
+    placed: Sequence[Placed],
+    entering: Entering | None = None,
+) -> Tensor:
     """Return the last hidden states (N, D) at the label positions of batches of one length, run as one.
 
     The rows are taken out as one contiguous matrix: a 3-D slice would make PyTorch copy the vocabulary
@@ -94,6 +102,7 @@ def label_states(base: FrozenBase, batches: Sequence[Batch], placed: Sequence[Pl
         hidden_BTD = base.hidden(
             torch.cat([batch.tokens_BT for batch in batches]),
             torch.cat([batch.attention_BT for batch in batches]),
+            entering,
         )
     rows_N = torch.cat([batch.row_N + slot.first for batch, slot in zip(batches, placed, strict=True)])
     columns_N = torch.cat([batch.column_N for batch in batches])

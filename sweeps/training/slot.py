@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from sweeps.training.recipe import Recipe
 from sweeps.training.schedule import learning_rate_factors
 from sweeps.training.seeds import generator_for
 
+if TYPE_CHECKING:
+    from sweeps.training.lower import LowerStates
+
 
 class Diverged(FrontuneError):
     """A slot's loss or gradient is no longer a number."""
@@ -30,6 +34,8 @@ class Pass:
 
     rows: list[Row]
     masks: Masks
+    numbers: tuple[int, ...] = ()
+    """Of the rows in the training split."""
 
 
 class Slot:
@@ -37,6 +43,8 @@ class Slot:
 
     def __init__(self, base: FrozenBase, method: Method, recipe: Recipe, rows: Sequence[Row]) -> None:
         method.check(base.shape)
+        self.shape = base.shape
+        self.lower: LowerStates | None = None
         self.method, self.recipe, self.rows = method, recipe, rows
         _check_parts(method, recipe)
         self.edits = method.edits(BaseStart(base, generator_for(recipe.seed, "start")))
@@ -84,7 +92,8 @@ class Slot:
         for first in range(0, len(rows), size):
             if first:
                 self._dropout.set_state(self._dropout_before)
-            yield Pass(rows[first : first + size], Masks(self._dropout, len(rows), length, first))
+            masks = Masks(self._dropout, len(rows), length, first)
+            yield Pass(rows[first : first + size], masks, self.plan[self.step][first : first + size])
 
     def place(self, first: int, batch: Batch, masks: Masks | None = None) -> Placed:
         """Give the slot its rows in a pack's batch, from row `first` on; without masks nothing is dropped."""

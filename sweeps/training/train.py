@@ -13,6 +13,7 @@ from methods.frozen import FrozenBase
 from storage.checkpoints import NoSpace
 from sweeps.training.evaluate import Evaluation
 from sweeps.training.growth import Growth, room_on
+from sweeps.training.lower import LowerLayers
 from sweeps.training.memory import held_memory_bytes, is_out_of_memory, release_memory, start_measuring
 from sweeps.training.pack import Pack
 from sweeps.training.selection import evaluate_all
@@ -37,6 +38,7 @@ class PackRunner:
         self._growth = Growth() if slots is None else Growth.fixed(slots)
         self._together = self._growth.most
         self._emptied = False
+        self._lower: LowerLayers | None = None
         self._waiting: list[TrialSpec] = []
         self._runs: dict[int, TrialRun] = {}
 
@@ -104,11 +106,16 @@ class PackRunner:
                 start_measuring(base.device)
                 self._growth.has_room = room_on(base.device, held_memory_bytes(base.device))
             try:
-                self._runs[trial.number] = run = TrialRun.open(base, self._data, trial)
+                self._runs[trial.number] = run = TrialRun.open(base, self._data, trial, self._lower_layers())
                 yield from run.gone_on()
             except Exception as error:
                 self._end(trial.number)
                 yield _failed(trial.number, error)
+
+    def _lower_layers(self) -> LowerLayers:
+        if self._lower is None:
+            self._lower = LowerLayers(self._base(), self._data.pad_id)
+        return self._lower
 
     def _step(self, runs: Sequence[TrialRun]) -> dict[int, Failed]:
         """Step every run, as many together as memory has been seen to suffice for; return those that

@@ -16,6 +16,7 @@ from methods.frozen import FrozenBase
 from storage.checkpoints import NoSpace, save_tensors
 from sweeps.training.batches import cut_to
 from sweeps.training.evaluate import Evaluation
+from sweeps.training.lower import LowerLayers
 from sweeps.training.memory import peak_memory_bytes
 from sweeps.training.resuming import Spent, load_state, save_state
 from sweeps.training.selection import evaluate
@@ -41,7 +42,7 @@ class TrialRun:
     tokens: int = 0
 
     @classmethod
-    def open(cls, base: FrozenBase, data: TaskData, spec: TrialSpec) -> TrialRun:
+    def open(cls, base: FrozenBase, data: TaskData, spec: TrialSpec, lower: LowerLayers) -> TrialRun:
         """Give the trial a slot, and put it where its last rung left it where it had reached one.
 
         Raises FrontuneError for what cannot be trained; then the base is as it was.
@@ -52,6 +53,7 @@ class TrialRun:
         slot = Slot(base, method, spec.recipe, rows)
         try:
             _check_count(slot, base)
+            slot.lower = lower.of(slot)
             run = cls(base, data, spec, slot, cut)
             if spec.checkpoint_file:
                 run.spent = load_state(slot, spec)
