@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import text
+
 from methods.errors import FrontuneError
 from storage.ledger import Ledger, LedgerError
 from storage.models import LeaseRow
@@ -67,7 +69,7 @@ def drop_stale_lease(ledger: Ledger, sweep: str, *, only_look: bool = False) -> 
     """Remove the lease of a driver that is gone; return who it was, in words, nothing where there is none."""
     now = datetime.now(UTC)
     with ledger.session(write=not only_look) as session:
-        row = session.get(LeaseRow, sweep)
+        row = session.get(LeaseRow, sweep, with_for_update=not only_look)
         if row is None or not _is_stale(row, now):
             return ""
         if not only_look:
@@ -79,6 +81,9 @@ def _take(ledger: Ledger, lease: Lease) -> None:
     now = datetime.now(UTC)
     host, process = lease.holder
     with ledger.session(write=True) as session:
+        if session.get_bind().dialect.name == "postgresql":
+            # SQLite's write lock keeps others out; here a row that does not exist yet cannot be locked.
+            session.execute(text(f"LOCK TABLE {LeaseRow.__tablename__} IN EXCLUSIVE MODE"))
         row = session.get(LeaseRow, lease.sweep, with_for_update=True)
         if row is not None and not _is_stale(row, now):
             raise SweepTaken(f"sweep {lease.sweep!r} is being run already, by {_described(row, now)}")

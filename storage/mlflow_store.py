@@ -1,4 +1,4 @@
-"""MLflow's store in a SQLite file: made whole or not at all, for MLflow refuses a half-made one."""
+"""MLflow's store in a database: made whole or not at all, for MLflow refuses a half-made one."""
 
 from __future__ import annotations
 
@@ -10,21 +10,40 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import OperationalError
 
 from methods.errors import FrontuneError
+from storage.schema import making_tables, sentence
+from storage.stores import shown
 
 
 class StoreUnusable(FrontuneError):
     """What lies where MLflow's store should be is none."""
 
 
+class StoreAway(FrontuneError):
+    """MLflow's database cannot be reached now."""
+
+
 def prepare_store(tracking_uri: str) -> None:
-    """Make the store's tables, if it is a SQLite file that is not there, and let readers read while it is
-    written. Raises StoreUnusable at once for another file; MLflow would try again for a minute and a half."""
-    url = make_url(tracking_uri) if tracking_uri.startswith("sqlite:") else None
-    if url is None or not url.database:
-        return
-    path = Path(url.database)
+    """Make the store's tables where they are not there; of a SQLite file, let readers read while it is
+    written. Raises StoreUnusable or StoreAway at once; MLflow would try again for a minute and a half."""
+    if tracking_uri.startswith("postgresql"):
+        _prepare_server(tracking_uri)
+    elif tracking_uri.startswith("sqlite:") and (file := make_url(tracking_uri).database):
+        _prepare_file(Path(file))
+
+
+def _prepare_server(url: str) -> None:
+    quiet_migrations()
+    try:
+        with making_tables(url):
+            _make_tables(url, "")
+    except OperationalError as error:
+        raise StoreAway(f"cannot use {shown(url)} as MLflow's store: {sentence(error)}") from error
+
+
+def _prepare_file(path: Path) -> None:
     try:
         if path.parent.is_dir() and (not path.exists() or path.stat().st_size == 0):
             _make(path)
@@ -42,13 +61,11 @@ def quiet_migrations() -> None:
 
 def _make(path: Path) -> None:
     """MLflow takes seconds for its migrations; who is killed in them leaves a file of another name."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     quiet_migrations()
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     url = URL.create("sqlite", database=str(temporary)).render_as_string()
     try:
-        SqlAlchemyStore(url, str(path.with_name("mlartifacts"))).engine.dispose()
+        _make_tables(url, str(path.with_name("mlartifacts")))
         with suppress(FileNotFoundError):
             if path.stat().st_size == 0:
                 path.unlink()
@@ -56,6 +73,12 @@ def _make(path: Path) -> None:
     finally:
         for file in path.parent.glob(f"{temporary.name}*"):
             file.unlink(missing_ok=True)
+
+
+def _make_tables(url: str, artifact_root: str) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(url, artifact_root).engine.dispose()
 
 
 def _put(temporary: Path, path: Path) -> None:

@@ -22,7 +22,7 @@ from storage.mirrored import (
     trial_tags_match,
 )
 from storage.mlflow_runs import PARENT, MlflowRun, runs_of_sweep
-from storage.mlflow_store import StoreUnusable, prepare_store, quiet_migrations
+from storage.mlflow_store import StoreAway, StoreUnusable, prepare_store, quiet_migrations
 from storage.records import Measurement, TrialRecord, TrialState
 from storage.workspace import folder_name
 
@@ -150,6 +150,11 @@ class Tracker:
         with _border(f"read the sweep {sweep!r}"):
             return runs_of_sweep(self._client, sweep)
 
+    def reach(self) -> None:
+        """Ask for something; raises TrackingAway where there is no answer."""
+        with _border("read its experiments"):
+            self._client.search_experiments(max_results=1)
+
     def end_run(self, run_id: str, status: SweepEnding) -> None:
         """Close a run that a killed process left open."""
         with _border(f"end the run {run_id}"):
@@ -247,6 +252,11 @@ def _border(doing: str) -> Iterator[None]:
         yield
     except StoreUnusable as error:
         raise TrackingError(str(error)) from error
+    except StoreAway as error:
+        raise TrackingAway(str(error)) from error
+    except OSError as error:
+        # Files go to a server past MLflow's own errors (requests), or to a disk that is full.
+        raise TrackingAway(f"MLflow could not {doing}: {error}") from error
     except MlflowException as error:
         raise TrackingAway(f"MLflow could not {doing}: {str(error.message).splitlines()[0]}") from error
 

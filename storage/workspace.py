@@ -10,9 +10,14 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from methods.errors import FrontuneError
+from storage.stores import DATABASE, LEDGER, remember, stores_of
 
 DRAFTS = ".*.tmp"
 """Files are written under such a name and then moved to their own."""
+
+
+class NoWorkspace(FrontuneError):
+    """There is no such folder, and no server is named either."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,15 @@ class Workspace:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool) -> Workspace:
-        """Return the workspace at `path`; with `create` its folder is made, otherwise nothing is written."""
+        """Return the workspace at `path`; with `create` its folder is made, otherwise nothing is written.
+
+        Without its folder the sweeps of a database that the environment names can be looked at all the same.
+        """
         root = Path(path).expanduser().absolute()
         if root.exists() and not root.is_dir():
             raise FrontuneError(f"the workspace {root} is a file; wanted a folder")
-        if not create and not root.exists():
-            raise FrontuneError(f"no workspace at {root}; 'frontune run' makes one")
+        if not create and not root.exists() and not os.environ.get(DATABASE):
+            raise NoWorkspace(f"no workspace at {root}; 'frontune run' makes one")
         if create:
             try:
                 root.mkdir(parents=True, exist_ok=True)
@@ -62,13 +70,17 @@ class Workspace:
 
     @property
     def database_url(self) -> str:
-        """Where the ledger and Optuna's studies are."""
-        return _sqlite_url(self.root / "frontune.db")
+        """Where the ledger and Optuna's studies are: in the folder, or on the server of `storage.stores`."""
+        return stores_of(self.root).database or _sqlite_url(self.root / LEDGER)
 
     @property
     def tracking_uri(self) -> str:
         """Where MLflow's store is; not the ledger's database, where Optuna owns `alembic_version` too."""
-        return _sqlite_url(self.root / "mlflow.db")
+        return stores_of(self.root).tracking or _sqlite_url(self.root / "mlflow.db")
+
+    def remember_stores(self) -> None:
+        """Have every later command find the servers of this one, which must have been reached."""
+        remember(self.root, stores_of(self.root))
 
     @property
     def artifact_root(self) -> Path:

@@ -13,6 +13,7 @@ from dashboards.pareto import pareto_front
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import (
+    Artifact,
     Measurement,
     Provenance,
     Refusal,
@@ -107,6 +108,19 @@ class Books:
         self._untold.add(trial.number)
         self.send_missed()
 
+    def twin(self, trial: TrialRecord) -> TrialRecord | None:
+        """The trial of any sweep that trained this configuration with this seed."""
+        return self._patiently(lambda: self.ledger.find_complete(trial.config_hash, trial.seed))
+
+    def left_by(self, sweep: str, number: int) -> tuple[tuple[Measurement, ...], tuple[Artifact, ...]]:
+        """What a trial measured, and its files."""
+        return self._patiently(
+            lambda: (
+                tuple(self.ledger.measurements(sweep, number)),
+                tuple(self.ledger.artifacts(sweep, number)),
+            )
+        )
+
     def rung(self, found: RungScore) -> None:
         """A trial was scored at a rung."""
         self._patiently(lambda: add_rung(self.ledger, self.plan.spec.name, found))
@@ -125,8 +139,8 @@ class Books:
             self.mirror.attempt(lambda tracker: None, now=True)
         for number in sorted(self._untold):
             name = self.plan.spec.name
-            measured, kept = self.ledger.measurements(name, number), self.ledger.artifacts(name, number)
-            if not self._send(TrialOutcome(self.trials[number], tuple(measured), tuple(kept)), now=now):
+            measured, kept = self.left_by(name, number)
+            if not self._send(TrialOutcome(self.trials[number], measured, kept), now=now):
                 return
 
     def close(self, ending: Ending) -> list[Path]:
@@ -164,7 +178,7 @@ class Books:
             "base": spec.base,
             "sweep_file": json.dumps(spec.model_dump(mode="json")),
         }
-        known = self.ledger.sweep(spec.name)
+        known = self._patiently(lambda: self.ledger.sweep(spec.name))
         run = known.mlflow_run_id if known else None
         parent = self.mirror.attempt(lambda tracker: tracker.start_sweep(spec.name, note, tags, run))
         if parent is None:

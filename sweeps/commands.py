@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -158,10 +159,16 @@ def plot_command(name: str, workspace: str, file: Path, paper: bool, kind: str |
 def ui_command(workspace: str, port: int) -> None:
     """Run MLflow's server on the loopback address until interrupted."""
     opened = Workspace.open(workspace, create=False)
-    if not (opened.root / "mlflow.db").exists():
+    store = opened.tracking_uri
+    if store.startswith("http"):
+        click.echo(f"MLflow's UI is at {store}, on the server of this workspace")
+        return
+    if store.startswith("sqlite:") and not (opened.root / "mlflow.db").exists():
         raise FrontuneError(f"the workspace {opened.root} has no MLflow store yet; run a sweep first")
     click.echo(f"MLflow's UI is at http://127.0.0.1:{port}; Ctrl-C ends it")
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", opened.tracking_uri]
+    # Not as an argument: a database's password would stand in the list of processes.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store}
+    command = [sys.executable, "-m", "mlflow", "server"]
     command += [
         "--default-artifact-root",
         str(opened.artifact_root),
@@ -170,7 +177,7 @@ def ui_command(workspace: str, port: int) -> None:
         "--port",
         str(port),
     ]
-    sys.exit(subprocess.run(command).returncode)
+    sys.exit(subprocess.run(command, env=environment).returncode)
 
 
 def count_command(base: str, preset: str | None, method: str | None, form: Format) -> None:

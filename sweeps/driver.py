@@ -119,16 +119,14 @@ class Driver:
             if number in self._running:
                 self.executor.submit(planned.spec)
                 continue
-            source = self.books.ledger.find_complete(planned.record.config_hash, planned.record.seed)
+            source = self.books.twin(planned.record)
             if source is None and not self._affordable(planned):
                 return
             self._running[number] = planned
             record = self.books.begin(planned.record)
             self._running[number] = planned = replace(planned, record=record)
             if source is not None:
-                measured = self.books.ledger.measurements(source.sweep, source.number)
-                kept = self.books.ledger.artifacts(source.sweep, source.number)
-                self._end(reused(record, source, measured, kept))
+                self._end(reused(record, source, *self.books.left_by(source.sweep, source.number)))
                 continue
             self.display.started(record)
             self.executor.submit(planned.spec)

@@ -16,7 +16,7 @@ def fill_missing(plan: Plan, books: Books) -> None:
     """
     task, examples = plan.examples.task, plan.examples.validation
     for trial in list(books.trials.values()):
-        known = {m.metric for m in books.ledger.measurements(trial.sweep, trial.number) if m.split == SPLIT}
+        known = {m.metric for m in books.left_by(trial.sweep, trial.number)[0] if m.split == SPLIT}
         if trial.state != "complete" or known.issuperset(task.metrics):
             continue
         texts = _kept_texts(trial, books)
@@ -33,7 +33,7 @@ def fill_missing(plan: Plan, books: Books) -> None:
 
 def _kept_texts(trial: TrialRecord, books: Books) -> list[str]:
     """The trial's file of predictions, one a line; none where it was not kept."""
-    for artifact in books.ledger.artifacts(trial.sweep, trial.number):
+    for artifact in books.left_by(trial.sweep, trial.number)[1]:
         file = books.workspace.root / artifact.path
         if artifact.kind == "predictions" and file.is_file():
             return file.read_text(encoding="utf-8").split("\n")[:-1]

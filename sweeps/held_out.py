@@ -17,7 +17,7 @@ from methods.frozen import FrozenBase
 from methods.loading import base_folder, default_device, fingerprint, load_tokenizer
 from storage.ledger import Ledger
 from storage.records import Measurement, SweepRecord, TrialRecord
-from storage.tracking import Tracker
+from storage.tracking import Tracker, TrackingAway
 from storage.workspace import Workspace
 from sweeps.data import Examples, TaskData, prepare_data
 from sweeps.judge import score_texts
@@ -74,12 +74,15 @@ def _score_missing(
 
 
 def _mirror(trials: list[TrialRecord], ledger: Ledger, workspace: Workspace) -> None:
-    """Tell MLflow, each time: an interruption may have come before it was told, and twice is as good."""
-    tracker = Tracker(workspace.tracking_uri, workspace.artifact_root)
-    for trial in trials:
-        if trial.mlflow_run_id:
-            everything = ledger.measurements(trial.sweep, trial.number)
-            tracker.finish_trial(trial.mlflow_run_id, trial, everything, [])
+    """Tell MLflow, each time: it may have been away, or an interruption came before it was told."""
+    try:
+        tracker = Tracker(workspace.tracking_uri, workspace.artifact_root)
+        for trial in trials:
+            if trial.mlflow_run_id:
+                everything = ledger.measurements(trial.sweep, trial.number)
+                tracker.finish_trial(trial.mlflow_run_id, trial, everything, [])
+    except TrackingAway as error:
+        click.echo(f"{error}; `frontune test` tells it when it is back", err=True)
 
 
 def _open_split(spec: SweepSpec, sweep: str, ledger: Ledger) -> HeldOut:

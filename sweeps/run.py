@@ -14,7 +14,7 @@ from rich.console import Console
 
 from storage.lease import leased
 from storage.ledger import Ledger, NoLedger
-from storage.workspace import Workspace
+from storage.workspace import NoWorkspace, Workspace
 from sweeps.books import Books, Ending
 from sweeps.budget import Budget
 from sweeps.display import Display, refusal_line
@@ -65,6 +65,7 @@ def run_sweep(plan: Plan, console: Console, added: tuple[Point, ...] = ()) -> Sw
     workspace = Workspace.open(spec.workspace, create=True)
     workspace.make_folders(spec.name)
     ledger = Ledger.open(workspace.database_url)
+    workspace.remember_stores()
 
     from storage.tracking import Tracker
 
@@ -98,13 +99,9 @@ def run_sweep(plan: Plan, console: Console, added: tuple[Point, ...] = ()) -> Sw
 @contextmanager
 def known_ledger(workspace: str) -> Iterator[Ledger | None]:
     """The ledger of a workspace, or None where there is none yet; nothing is written."""
-    if not Path(workspace).expanduser().exists():
-        yield None
-        return
-    url = Workspace.open(workspace, create=False).database_url
     try:
-        ledger = Ledger.open(url, create=False)
-    except NoLedger:
+        ledger = Ledger.open(Workspace.open(workspace, create=False).database_url, create=False)
+    except (NoWorkspace, NoLedger):
         yield None
         return
     with closing(ledger):

@@ -17,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from methods.base import Shape
 from methods.errors import FrontuneError
+from storage.schema import making_tables, sentence
+from storage.stores import shown
 from sweeps.point import Point
 from sweeps.samplers import LEARNING, Seen, distribution, draw, quiet_optuna
 from sweeps.sizes import Sizes, sizes_of
@@ -40,10 +42,11 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     """Open Optuna's tables; raises FrontuneError where they are from another version."""
     quiet_optuna()
     try:
-        storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": _patience(url)})
+        with making_tables(url):
+            storage = optuna.storages.RDBStorage(url, engine_kwargs=_patience(url))
     except (RuntimeError, OSError, SQLAlchemyError) as error:
-        said = str(error).splitlines()[0]
-        raise FrontuneError(f"{url} cannot hold the studies: {said}") from error
+        said = sentence(error).partition("(Background on")[0]
+        raise FrontuneError(f"{shown(url)} cannot hold the studies: {said}") from error
     if url.startswith("sqlite"):
         # The ledger, in the same file, waits for the disk; what came before its commit is then safe, too.
         event.listen(storage.engine, "connect", _do_not_wait)
@@ -244,7 +247,8 @@ def _do_not_wait(connection: Any, entry: object) -> None:
 
 
 def _patience(url: str) -> Mapping[str, Any]:
-    return {"timeout": 30} if url.startswith("sqlite") else {}
+    # A connection that a server has closed meanwhile is replaced.
+    return {"connect_args": {"timeout": 30}} if url.startswith("sqlite") else {"pool_pre_ping": True}
 
 
 def mean_score(scores: Sequence[float | None]) -> float | None:

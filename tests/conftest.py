@@ -7,6 +7,9 @@ import sqlite3
 
 # Before huggingface_hub is imported, which reads it once: no test may ask the network.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Nor a server that whoever runs the tests has told Frontune of.
+os.environ.pop("FRONTUNE_DATABASE_URL", None)
+os.environ.pop("FRONTUNE_TRACKING_URI", None)
 
 from collections.abc import Callable
 from contextlib import closing

@@ -178,25 +178,25 @@ def test_the_command_alone_shows_its_help_and_ends_with_2(frontune: Frontune) ->
 def test_ui_starts_mlflow_on_the_loopback_address_with_this_workspaces_stores(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[list[str]] = []
+    started: list[tuple[list[str], dict[str, str]]] = []
 
-    def run(command: list[str], **options: Any) -> Any:
-        started.append(command)
+    def run(command: list[str], env: dict[str, str]) -> Any:
+        started.append((command, env))
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr("subprocess.run", run)
     with pytest.raises(SystemExit) as ended:
         ui_command(str(finished), 5001)
     assert ended.value.code == 0
-    (command,) = started
+    ((command, environment),) = started
     assert command[:4] == [sys.executable, "-m", "mlflow", "server"]
     options = dict(zip(command[4::2], command[5::2], strict=True))
     assert options == {
-        "--backend-store-uri": f"sqlite:///{finished / 'mlflow.db'}",
         "--default-artifact-root": str(finished / "mlartifacts"),
         "--host": "127.0.0.1",
         "--port": "5001",
     }
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{finished / 'mlflow.db'}"
 
 
 def test_ui_without_a_store_says_what_to_do(frontune: Frontune, tmp_path: Path) -> None:

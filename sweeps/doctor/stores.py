@@ -10,6 +10,7 @@ from pathlib import Path
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.migrations import HEAD
+from storage.stores import shown
 from storage.workspace import DRAFTS, Workspace
 from sweeps.doctor.finding import Finding
 
@@ -33,7 +34,8 @@ def _ledger(workspace: Workspace) -> Finding:
     damage = _damage(workspace.database_url)
     if damage:
         return Finding("wrong", "ledger", f"its database is damaged: {damage}; restore it from a copy")
-    return Finding("ok", "ledger", f"schema {HEAD}, {n_sweeps} sweeps")
+    where = "" if workspace.database_url.startswith("sqlite:") else f", in {shown(workspace.database_url)}"
+    return Finding("ok", "ledger", f"schema {HEAD}, {n_sweeps} sweeps{where}")
 
 
 def _studies(workspace: Workspace) -> Finding:
@@ -58,7 +60,7 @@ def _mlflow(workspace: Workspace) -> Finding:
         if damage:
             return Finding("wrong", "MLflow", f"its database is damaged: {damage}")
     try:
-        Tracker(workspace.tracking_uri, workspace.artifact_root)
+        Tracker(workspace.tracking_uri, workspace.artifact_root).reach()
     except FrontuneError as error:
         return Finding("wrong", "MLflow", str(error))
     return Finding("ok", "MLflow", "its store can be used")
