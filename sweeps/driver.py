@@ -12,12 +12,11 @@ from storage.records import Provenance, RungScore, TrialOutcome, TrialRecord
 from storage.rungs import rung_scores
 from sweeps.books import ENDED, Books, Ending
 from sweeps.budget import Budget
-from sweeps.dealer import Deal, Dealer, widening
-from sweeps.display import Display, refusal_line
+from sweeps.dealer import Dealer
+from sweeps.display import Display
 from sweeps.executors.base import Executor
 from sweeps.failures import TRIED_AGAIN, Again, after_failure
 from sweeps.filling import fill_missing
-from sweeps.front_replicates import missing_replicates, searched
 from sweeps.interrupts import held_back
 from sweeps.judge import Judged, judge, keep
 from sweeps.patience import patiently
@@ -25,12 +24,9 @@ from sweeps.plan import Plan
 from sweeps.point import Point
 from sweeps.pruning import Rungs, rung_number
 from sweeps.study import open_studies
-from sweeps.telling import tell_study
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
-from sweeps.trial_records import PlannedTrial, continued, finished, plan_trials, pruned, reused
-
-SHOWN_REFUSALS = 3
-"""Of one method, among what is drawn; the others are listed by `frontune status`."""
+from sweeps.trial_records import PlannedTrial, finished, pruned, reused
+from sweeps.turns import Turns
 
 
 class Stopped(Exception):
@@ -54,11 +50,8 @@ class Driver:
     budget: Budget
     added: tuple[Point, ...] = ()
     _running: dict[int, PlannedTrial] = field(default_factory=dict)
-    _deals: dict[int, Deal] = field(default_factory=dict)
-    _backlog: list[PlannedTrial] = field(default_factory=list)
     _attempts: Counter[int] = field(default_factory=Counter)
     _n_failed: int = 0
-    _refused: Counter[str] = field(default_factory=Counter)
     _said_missing: set[str] = field(default_factory=set)
 
     def run(self) -> tuple[Ending, list[Path]]:
@@ -93,11 +86,11 @@ class Driver:
         spaces = {method: self.plan.spaces.get(method) for method in self.plan.methods}
         plan = self.plan
         studies = open_studies(books.workspace.database_url, spec, spaces, plan.shape, plan.identity)
-        self._dealer = Dealer(self.plan, studies, self.display.say)
+        dealer = Dealer(self.plan, studies, self.display.say)
         for point in self.added:
             if not studies[point.method].knows(point):
                 studies[point.method].add(point)
-        self._unfinished = self._dealer.waiting()
+        self._turns = Turns(plan, books, self.budget, dealer, self.display, self.provenance.git_commit)
 
     def _run_to_the_end(self) -> None:
         self._fill()
@@ -114,7 +107,7 @@ class Driver:
         self.lease.check()
         if why := self.budget.out_of_time():
             raise Stopped("stopped", why)
-        while self.executor.capacity and (planned := self._next_trial()):
+        while self.executor.capacity and (planned := self._turns.next(bool(self._running))):
             number = planned.record.number
             if number in self._running:
                 self.executor.submit(planned.spec)
@@ -137,70 +130,10 @@ class Driver:
         why = self.budget.cannot_train(planned.tokens, self.books.trials.values(), running)
         if not why:
             return True
-        self._backlog.insert(0, planned)
+        self._turns.put_back(planned)
         if not running:
             raise Stopped("stopped", why)
         return False
-
-    def _next_trial(self) -> PlannedTrial | None:
-        """A trial that is tried again, the next replicate of the point at hand, the first of a new one, or,
-        with the search over, a further replicate of the front."""
-        while not self._backlog:
-            deal = self._unfinished.pop(0) if self._unfinished else self._deal_within_budget()
-            self._backlog = self._front_replicates() if deal is None else self._replicates(deal)
-            if deal is None and not self._backlog:
-                return None
-        return self._backlog.pop(0)
-
-    def _replicates(self, deal: Deal) -> list[PlannedTrial]:
-        """The trials of a point that have not ended; of a point from an interrupted run some may have."""
-        books = self.books
-        mine = {n: books.trials[n] for n in books.of_point.get((deal.study.name, deal.number), ())}
-        first = min(mine, default=books.next_number)
-        planned = self._plan_trials(deal, {seed: first + i for i, seed in enumerate(self.plan.spec.seeds)})
-        self._tell(deal)
-        return [p for p in planned if p.spec.number not in mine or mine[p.spec.number].state not in ENDED]
-
-    def _front_replicates(self) -> list[PlannedTrial]:
-        """The further seeds of the front's configurations, once its scores are known."""
-        if self._running:
-            return []
-        trials, planned = list(self.books.trials.values()), list[PlannedTrial]()
-        for config in missing_replicates(trials, self.plan.spec, ENDED):
-            deal = self._dealer.dealt(config.first.method, config.first.point)
-            planned += self._plan_trials(deal, config.numbers)
-        self.display.expect_more(len(planned))
-        return planned
-
-    def _plan_trials(self, deal: Deal, numbers: dict[int, int]) -> list[PlannedTrial]:
-        """The trials of a point with these numbers by seed; of an interrupted run some may have begun."""
-        books = self.books
-        planned = plan_trials(deal, self.plan, books.workspace, numbers, self.provenance.git_commit)
-        self._deals |= {trial.spec.number: deal for trial in planned}
-        return [continued(trial, books.trials.get(trial.spec.number)) for trial in planned]
-
-    def _deal_within_budget(self) -> Deal | None:
-        spec = self.plan.spec
-        trials = searched(self.books.trials.values(), spec.seeds)
-        if self.budget.cannot_deal(len(trials)):
-            return None
-        weights = widening(trials) if spec.balance == "adaptive" else {}
-        deal = self._patiently_deal(weights)
-        for refusal in self._dealer.take_refusals():
-            if self.books.refuse(refusal):
-                self._say_refusal(refusal.method, refusal_line(refusal))
-        return deal
-
-    def _patiently_deal(self, weights: dict[str, float]) -> Deal | None:
-        return patiently(lambda: self._dealer.next(weights), self.display.say)
-
-    def _say_refusal(self, method: str, line: str) -> None:
-        """A space of which much is refused should not fill the screen."""
-        self._refused[method] += 1
-        if self._refused[method] <= SHOWN_REFUSALS:
-            self.display.say(line)
-        elif self._refused[method] == SHOWN_REFUSALS + 1:
-            self.display.say(f"refused: more of {method}; `frontune status` lists them all")
 
     def _handle(self, event: TrialEvent) -> None:
         planned = self._running[event.number]
@@ -258,7 +191,7 @@ class Driver:
             if event.kind == "no_space":
                 patiently(self.books.workspace.check_space, self.display.say)
             self._running[number] = after.planned
-            self._backlog.insert(0, after.planned)
+            self._turns.put_back(after.planned)
             return
         self._end(after)
         self._n_failed += event.kind in TRIED_AGAIN
@@ -275,19 +208,11 @@ class Driver:
         self.display.ended(trial)
         if trial.state in ENDED:
             self._forget_state(trial)
-            self._tell(self._deals[trial.number])
+            self._turns.ended(trial.number)
 
     def _forget_state(self, trial: TrialRecord) -> None:
         with suppress(OSError):
             self.books.workspace.checkpoint_file(trial.sweep, trial.number).unlink(missing_ok=True)
-
-    def _tell(self, deal: Deal) -> None:
-        """Tell the study how a point fared, once all of its replicates have ended."""
-        books, n_seeds = self.books, len(self.plan.spec.seeds)
-        numbers = sorted(books.of_point.get((deal.study.name, deal.number), ()))[:n_seeds]
-        trials = [books.trials[n] for n in numbers if books.trials[n].state in ENDED]
-        if len(trials) == n_seeds:
-            patiently(lambda: tell_study(deal.study, deal.number, trials), self.display.say)
 
     def _close(self, ending: Ending) -> list[Path]:
         """Close what is open and write the results, also after an interruption."""

@@ -1,0 +1,115 @@
+"""Which trial is next: points become trials, one for each seed, and their studies hear what came of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from sweeps.books import ENDED, Books
+from sweeps.budget import Budget
+from sweeps.dealer import Deal, Dealer, widening
+from sweeps.display import Display, refusal_line
+from sweeps.front_replicates import missing_replicates, searched
+from sweeps.patience import patiently
+from sweeps.plan import Plan
+from sweeps.telling import tell_study
+from sweeps.trial_records import PlannedTrial, continued, plan_trials
+
+SHOWN_REFUSALS = 3
+"""Of one method, among what is drawn; the others are listed by `frontune status`."""
+
+
+@dataclass
+class Turns:
+    """The trials of a sweep in their order, as far as its budget goes."""
+
+    plan: Plan
+    books: Books
+    budget: Budget
+    dealer: Dealer
+    display: Display
+    git_commit: str | None
+    _deals: dict[int, Deal] = field(default_factory=dict)
+    _backlog: list[PlannedTrial] = field(default_factory=list)
+    _refused: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._unfinished = self.dealer.waiting()
+
+    def next(self, anything_runs: bool) -> PlannedTrial | None:
+        """A trial that is tried again, the next replicate of the point at hand, the first of a new one, or,
+        with the search over, a further replicate of the front."""
+        while not self._backlog:
+            deal = self._unfinished.pop(0) if self._unfinished else self._deal_within_budget()
+            if deal is not None:
+                self._backlog = self._replicates(deal)
+            elif anything_runs or not (further := self._front_replicates()):
+                # The front's further seeds follow from all scores of the search.
+                return None
+            else:
+                self._backlog = further
+        return self._backlog.pop(0)
+
+    def put_back(self, planned: PlannedTrial) -> None:
+        """A trial is next once more."""
+        self._backlog.insert(0, planned)
+
+    def ended(self, number: int) -> None:
+        """A trial that was next has ended: its point's study may now be told."""
+        self._tell(self._deals[number])
+
+    def _replicates(self, deal: Deal) -> list[PlannedTrial]:
+        """The trials of a point that have not ended; of a point from an interrupted run some may have."""
+        books = self.books
+        mine = {n: books.trials[n] for n in books.of_point.get((deal.study.name, deal.number), ())}
+        first = min(mine, default=books.next_number)
+        planned = self._plan_trials(deal, {seed: first + i for i, seed in enumerate(self.plan.spec.seeds)})
+        self._tell(deal)
+        return [p for p in planned if p.spec.number not in mine or mine[p.spec.number].state not in ENDED]
+
+    def _front_replicates(self) -> list[PlannedTrial]:
+        """The further seeds of the front's configurations, once its scores are known."""
+        trials, planned = list(self.books.trials.values()), list[PlannedTrial]()
+        for config in missing_replicates(trials, self.plan.spec, ENDED):
+            deal = self.dealer.dealt(config.first.method, config.first.point)
+            planned += self._plan_trials(deal, config.numbers)
+        self.display.expect_more(len(planned))
+        return planned
+
+    def _plan_trials(self, deal: Deal, numbers: dict[int, int]) -> list[PlannedTrial]:
+        """The trials of a point with these numbers by seed; of an interrupted run some may have begun."""
+        books = self.books
+        planned = plan_trials(deal, self.plan, books.workspace, numbers, self.git_commit)
+        self._deals |= {trial.spec.number: deal for trial in planned}
+        return [continued(trial, books.trials.get(trial.spec.number)) for trial in planned]
+
+    def _deal_within_budget(self) -> Deal | None:
+        spec = self.plan.spec
+        trials = searched(self.books.trials.values(), spec.seeds)
+        if self.budget.cannot_deal(len(trials)):
+            return None
+        weights = widening(trials) if spec.balance == "adaptive" else {}
+        deal = self._patiently_deal(weights)
+        for refusal in self.dealer.take_refusals():
+            if self.books.refuse(refusal):
+                self._say_refusal(refusal.method, refusal_line(refusal))
+        return deal
+
+    def _patiently_deal(self, weights: dict[str, float]) -> Deal | None:
+        return patiently(lambda: self.dealer.next(weights), self.display.say)
+
+    def _say_refusal(self, method: str, line: str) -> None:
+        """A space of which much is refused should not fill the screen."""
+        self._refused[method] += 1
+        if self._refused[method] <= SHOWN_REFUSALS:
+            self.display.say(line)
+        elif self._refused[method] == SHOWN_REFUSALS + 1:
+            self.display.say(f"refused: more of {method}; `frontune status` lists them all")
+
+    def _tell(self, deal: Deal) -> None:
+        """Tell the study how a point fared, once all of its replicates have ended."""
+        books, n_seeds = self.books, len(self.plan.spec.seeds)
+        numbers = sorted(books.of_point.get((deal.study.name, deal.number), ()))[:n_seeds]
+        trials = [books.trials[n] for n in numbers if books.trials[n].state in ENDED]
+        if len(trials) == n_seeds:
+            patiently(lambda: tell_study(deal.study, deal.number, trials), self.display.say)
