@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import zip_longest
 
@@ -15,6 +16,10 @@ from methods.frozen import FrozenBase, Placed
 from sweeps.training.batches import Batch, collate
 from sweeps.training.lower import entering_of
 from sweeps.training.slot import Pass, Slot
+
+PASS_POSITIONS = {"cpu": 1024}
+"""Most positions of a pass that slots share, by device, else no limit: a CPU gains little from a larger pass,
+and loses what a short slot's rows are padded to a longer one's."""
 
 
 class Pack:
@@ -53,19 +58,32 @@ class Pack:
         labels = {slot: sum(len(slot.rows[i].completion) for i in slot.plan[slot.step]) for slot in active}
         sums: dict[Slot, list[Tensor]] = {slot: [] for slot in active}
         for turn in zip_longest(*(slot.micro_batches() for slot in active)):
-            here = [(slot, one) for slot, one in zip(active, turn, strict=True) if one]
-            losses = self._losses(here)
-            shares = [loss / labels[slot] for (slot, _), loss in zip(here, losses, strict=True)]
-            torch.stack(shares).sum().backward()  # type: ignore[no-untyped-call]
-            for (slot, _), share in zip(here, shares, strict=True):
-                sums[slot].append(share.detach())
-                if slot.masters:
-                    slot.masters.gather_gradients()
+            for here in self._passes([(slot, one) for slot, one in zip(active, turn, strict=True) if one]):
+                losses = self._losses(here)
+                shares = [loss / labels[slot] for (slot, _), loss in zip(here, losses, strict=True)]
+                torch.stack(shares).sum().backward()  # type: ignore[no-untyped-call]
+                for (slot, _), share in zip(here, shares, strict=True):
+                    sums[slot].append(share.detach())
+                    if slot.masters:
+                        slot.masters.gather_gradients()
         return sums
+
+    def _passes(self, turn: Sequence[tuple[Slot, Pass]]) -> list[list[tuple[Slot, Pass]]]:
+        """Share slots out over passes of at most PASS_POSITIONS, those of like length together."""
+        most = PASS_POSITIONS.get(self.base.device.type, math.inf)
+        passes: list[list[tuple[Slot, Pass]]] = []
+        length = n_rows = 0
+        for slot, one in sorted(turn, key=lambda each: _longest(*each), reverse=True):
+            n_rows += len(one.rows)
+            if not passes or n_rows * length > most:
+                passes.append([])
+                length, n_rows = _longest(slot, one), len(one.rows)
+            passes[-1].append((slot, one))
+        return passes
 
     def _losses(self, turn: Sequence[tuple[Slot, Pass]]) -> list[Tensor]:
         """The summed cross-entropy over the label tokens of each slot's rows, from one forward pass."""
-        longest = max(row.tokens + sum(slot.method.virtual_tokens) for slot, one in turn for row in one.rows)
+        longest = max(_longest(slot, one) for slot, one in turn)
         batches = [
             collate(one.rows, slot.method.virtual_tokens, self.pad_id, longest).to(self.base.device)
             for slot, one in turn
@@ -85,6 +103,11 @@ class Pack:
             )
             for (slot, _), batch, slot_logits in zip(turn, batches, per_slot, strict=True)
         ]
+
+
+def _longest(slot: Slot, one: Pass) -> int:
+    """Positions of the longest of a slot's rows, virtual ones included."""
+    return max(row.tokens for row in one.rows) + sum(slot.method.virtual_tokens)
 
 
 def label_states(
