@@ -8,8 +8,8 @@ import os
 import re
 import uuid
 import zlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,16 +31,30 @@ CHECKSUM = "frontune.crc32"
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write `tensors` (moved to the CPU, each on its own memory) and `metadata` to `path` in one step."""
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     own = _own_memory(tensors)
     marked = {**metadata, CHECKSUM: _checksum(own)}
+    with _in_one_step(path) as temporary:
+        save_file(own, temporary, marked)
+        _sort_metadata(temporary)
+
+
+def save_content(path: Path, content: bytes) -> None:
+    """Write to `path`, in one step, what `save_tensors` wrote on another machine."""
+    with _in_one_step(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def _in_one_step(path: Path) -> Iterator[Path]:
+    """Give a file to write, which becomes `path` if all goes well."""
+    from safetensors import SafetensorError
+
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(own, temporary, marked)
-        _sort_metadata(temporary)
+        yield temporary
         with temporary.open("rb") as written:
             # Without this a power cut after the rename could leave an empty file under the final name.
             os.fsync(written.fileno())

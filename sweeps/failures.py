@@ -26,8 +26,9 @@ def after_failure(
     """Return what to do after the trial failed, for the so many-th time by what may be chance.
 
     Where memory did not suffice, half the rows go through the base at a time, down to one, and the result
-    is the same; what does not fit then is infeasible. A full disk is waited for. Only what may be chance is
-    tried again: NaN and a configuration that cannot be trained would come out the same.
+    is the same; what does not fit then is infeasible. A full disk is waited for, and a machine that went
+    is no trial's fault. Only what may be chance is tried again: NaN and what cannot be trained would come
+    out the same.
     """
     what = f"trial {planned.record.number} {planned.record.title} {planned.record.label}".rstrip()
     if event.kind == "out_of_memory":
@@ -41,6 +42,8 @@ def after_failure(
         return TrialOutcome(replace(planned.record, state="infeasible", reason=reason))
     if event.kind == "no_space":
         return Again(planned, f"{what}: {event.reason}; again once there is room")
+    if event.kind == "machine_lost":
+        return Again(planned, f"{what}: {event.reason}; again")
     if event.kind in TRIED_AGAIN and attempts <= max_retries:
         return Again(planned, f"{what}: {event.reason.splitlines()[0]}; again ({attempts} of {max_retries})")
     reason = f"{event.reason}\n{event.traceback}".strip()

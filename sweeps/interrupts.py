@@ -29,6 +29,18 @@ def held_back() -> Iterator[None]:
 
 
 @contextmanager
+def kept() -> Iterator[None]:
+    """Signals mean afterwards what they meant before, whatever a library makes of them within it."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
 def _handled(signals: tuple[signal.Signals, ...], handler: signal._HANDLER) -> Iterator[None]:
     # Python lets only the main thread set handlers, and runs them only there.
     mine = signals if threading.current_thread() is threading.main_thread() else ()

@@ -103,9 +103,9 @@ class Finished:
     result: TrialResult
 
 
-FailureKind = Literal["refused", "diverged", "out_of_memory", "no_space", "lost", "error"]
-"""What cannot be trained at all; NaN; memory that does not suffice; a full disk; a worker that is gone;
-anything else."""
+FailureKind = Literal["refused", "diverged", "out_of_memory", "no_space", "lost", "machine_lost", "error"]
+"""What cannot be trained at all; NaN; memory that does not suffice; a full disk; a worker that is gone, by
+itself or with its machine; anything else."""
 
 
 @dataclass(frozen=True)

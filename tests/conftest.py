@@ -10,8 +10,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Nor a server that whoever runs the tests has told Frontune of.
 os.environ.pop("FRONTUNE_DATABASE_URL", None)
 os.environ.pop("FRONTUNE_TRACKING_URI", None)
+# Ray reads these when it is imported: report to nobody, and listen on the loopback address if told to.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from click.testing import CliRunner, Result
 MORE_WORDS = ("true", "neither", "false", "question", "answer", "?", ",", "or")
 Frontune = Callable[..., Result]
 SweepFile = Callable[..., Path]
+SHORT = {"trials": 4, "seeds": [0]}
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +127,51 @@ def sweep_file(tmp_path: Path, small_sweep: dict[str, Any]) -> SweepFile:
         return file
 
     return write
+
+
+@pytest.fixture(scope="session")
+def sweep_here(
+    make_workspace: Callable[[], Path],
+    frontune: Frontune,
+    small_sweep: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[Any]:
+    """What the small sweep, four trials of it, finds in this process."""
+    from tests.sweep_outcomes import outcome
+
+    workspace, file = make_workspace(), tmp_path_factory.mktemp("here") / "small.yaml"
+    file.write_text(yaml.safe_dump(small_sweep | SHORT, sort_keys=False))
+    assert frontune("run", file, "--workspace", workspace).exit_code == 0
+    return outcome(workspace)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Any]:
+    """A Ray cluster of two nodes on this machine, small and on the loopback address, that Ray is connected
+    to; the first has a `seat` and two `cells` beside its processor, the second a processor alone."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    small = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20}
+    # A node that is gone is missed within two seconds, and what else runs here neither starves an actor nor
+    # has it killed for want of memory.
+    config = {
+        "health_check_period_ms": 500,
+        "health_check_timeout_ms": 1000,
+        "health_check_failure_threshold": 3,
+        "memory_monitor_refresh_ms": 0,
+        "worker_niceness": 0,
+    }
+    head = {**small, "include_dashboard": False, "_system_config": config}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        # Digits are those of one thread.
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        cluster = Cluster(initialize_head=True, head_node_args={**head, "resources": {"seat": 1, "cell": 2}})
+        cluster.add_node(**small)
+    ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,13 @@ from pathlib import Path
 from methods.errors import FrontuneError
 from sweeps.executors.base import MakeRunner, Runner
 from sweeps.training.recipe import Recipe
-from sweeps.trial import Finished, Progress, Rung, TrialEvent, TrialResult, TrialSpec
+from sweeps.trial import Failed, Finished, Progress, Rung, TrialEvent, TrialResult, TrialSpec
 
 
 @dataclass(frozen=True)
 class Scripted:
-    """Makes runners that train nothing; a trial's `method` is what it does."""
+    """Makes runners that train nothing; a trial's `method` is what it does, and the file that says that it
+    has been done."""
 
     slots: int = 1
 
@@ -61,8 +62,9 @@ class ScriptedRunner:
             self._steps[number] += 1
             step = self._steps[number]
             yield Progress(number, step, trial.recipe.steps or 1, 1.0, 1.0)
-            if trial.method != "walk" and is_first_time(Path(trial.checkpoint_file)):
-                misbehave(trial.method)
+            does, _, marker = trial.method.partition(" ")
+            if does != "walk" and is_first_time(Path(marker)):
+                misbehave(does)
             if step == trial.recipe.steps:
                 del self._trials[number]
                 yield Finished(number, result(step))
@@ -91,9 +93,8 @@ def misbehave(how: str) -> None:
 
 
 def scripted_trial(number: int, does: str, folder: Path, steps: int = 3) -> TrialSpec:
-    marker = folder / f"was-here-{number}"
-    recipe = Recipe(steps=steps)
-    return TrialSpec("s", number, does, recipe, "unused", number, "hash", checkpoint_file=str(marker))
+    method = f"{does} {folder / f'was-here-{number}'}"
+    return TrialSpec("s", number, method, Recipe(steps=steps), "unused", number, "hash")
 
 
 def result(steps: int) -> TrialResult:
@@ -102,20 +103,22 @@ def result(steps: int) -> TrialResult:
 
 @dataclass(frozen=True)
 class DiesAtARung:
-    """Makes runners whose process is killed right after the first rung that is told of."""
+    """Makes runners whose process is killed after the first rung that is told of, at once or when `until`,
+    a folder, holds something."""
 
     make: MakeRunner
     marker: Path
+    until: Path | None = None
 
     def __call__(self, device: str) -> Runner:
-        return DyingRunner(self.make(device), self.marker)
+        return DyingRunner(self.make(device), self.marker, self.until)
 
 
-class DyingRunner:
+class PassingRunner:
     """Passes everything on to another runner."""
 
-    def __init__(self, inner: Runner, marker: Path) -> None:
-        self._inner, self._marker = inner, marker
+    def __init__(self, inner: Runner) -> None:
+        self._inner = inner
 
     @property
     def capacity(self) -> int:
@@ -132,10 +135,45 @@ class DyingRunner:
         self._inner.cancel(number)
 
     def advance(self) -> Iterator[TrialEvent]:
-        for event in self._inner.advance():
-            yield event
-            if isinstance(event, Rung) and is_first_time(self._marker):
-                os.kill(os.getpid(), signal.SIGKILL)
+        return self._inner.advance()
 
     def close(self) -> None:
         self._inner.close()
+
+
+class DyingRunner(PassingRunner):
+    """What `DiesAtARung` makes."""
+
+    def __init__(self, inner: Runner, marker: Path, until: Path | None) -> None:
+        super().__init__(inner)
+        self._marker, self._until = marker, until
+
+    def advance(self) -> Iterator[TrialEvent]:
+        for event in self._inner.advance():
+            yield event
+            if isinstance(event, Rung) and is_first_time(self._marker):
+                while self._until is not None and not any(self._until.iterdir()):
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Tells:
+    """Makes runners whose trials do not finish: they fail, and give as the reason the names of the modules
+    that their process has loaded, and its environment as the traceback."""
+
+    make: MakeRunner
+
+    def __call__(self, device: str) -> Runner:
+        return TellingRunner(self.make(device))
+
+
+class TellingRunner(PassingRunner):
+    """What `Tells` makes."""
+
+    def advance(self) -> Iterator[TrialEvent]:
+        for event in self._inner.advance():
+            if isinstance(event, Finished):
+                yield Failed(event.number, " ".join(sys.modules), repr(dict(os.environ)), kind="refused")
+            else:
+                yield event

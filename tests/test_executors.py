@@ -15,6 +15,7 @@ from sweeps.data import TaskData, prepare_data, read_examples
 from sweeps.executors.base import Executor
 from sweeps.executors.inline import InlineExecutor
 from sweeps.executors.processes import process_crew
+from sweeps.executors.ray_crew import ray_crew
 from sweeps.executors.trainer import SweepTrainer
 from sweeps.settings import TaskSettings
 from sweeps.training.recipe import Recipe
@@ -24,7 +25,7 @@ from tests.events import drained, ended, first
 
 MakeExecutor = Callable[[SweepTrainer], Executor]
 MakeTrial = Callable[..., TrialSpec]
-KINDS = ("inline", "processes")
+KINDS = ("inline", "processes", "ray")
 SLOTS = 2
 
 
@@ -43,10 +44,16 @@ def sweep_trainer(base: str, data: TaskData) -> SweepTrainer:
 def make_executor(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[MakeExecutor]:
     """Makes executors of one worker; workers count in one thread, as the tests do, or digits would differ."""
     made: list[Executor] = []
+    if request.param == "ray":
+        cluster = request.getfixturevalue("ray_cluster")
 
     def make(trainer: SweepTrainer) -> Executor:
         if request.param == "inline":
             made.append(InlineExecutor(trainer("cpu")))
+        elif request.param == "ray":
+            # Of one kind there is one worker alone, and the first one made stays.
+            own = {"cell": 2.0} if not made else {"seat": 1.0}
+            made.append(ray_crew(trainer, cluster.address, own, timeout_s=600))
         else:
             made.append(process_crew(trainer, ["cpu"], tmp_path_factory.mktemp("logs"), timeout_s=600))
         return made[-1]

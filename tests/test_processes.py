@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -22,14 +21,13 @@ from sweeps.executors.base import Executor
 from sweeps.executors.crew import MOST_IN_VAIN
 from sweeps.executors.processes import process_crew
 from sweeps.trial import Failed, Finished, Progress, TrialEvent
-from tests.conftest import Frontune, SweepFile
+from tests.conftest import SHORT, Frontune, SweepFile
 from tests.events import drained, ended, first
 from tests.runners import DiesAtARung, Scripted, scripted_trial
 from tests.sweep_outcomes import outcome
 from tests.test_interruptions import MakeWorkspace
 
 ROOT = Path(__file__).parents[1]
-SHORT = {"trials": 4, "seeds": [0]}
 
 
 @pytest.fixture
@@ -199,17 +197,6 @@ def test_no_worker_outlives_a_killed_driver(tmp_path: Path) -> None:
     while any(map(is_running, workers)) and time.monotonic() < latest:
         time.sleep(0.05)
     assert not any(map(is_running, workers))
-
-
-@pytest.fixture(scope="module")
-def sweep_here(
-    make_workspace: MakeWorkspace, frontune: Frontune, small_sweep: dict[str, Any], tmp_path_factory: Any
-) -> list[Any]:
-    """What the small sweep finds in one process."""
-    workspace, file = make_workspace(), tmp_path_factory.mktemp("here") / "small.yaml"
-    file.write_text(json.dumps(small_sweep | SHORT))
-    assert frontune("run", file, "--workspace", workspace).exit_code == 0
-    return outcome(workspace)
 
 
 def test_a_sweep_in_two_processes_finds_what_it_finds_in_one(

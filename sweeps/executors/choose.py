@@ -10,13 +10,22 @@ from sweeps.where import WhereItRuns
 
 
 def chosen_devices(where: WhereItRuns) -> tuple[str, ...]:
-    """The devices to train on; raises FrontuneError where they are not there."""
+    """The devices to train on, or a name for those of a cluster; raises FrontuneError where they are not
+    there."""
+    if where.executor == "ray":
+        from sweeps.executors.ray_cluster import check_cluster
+
+        return (check_cluster(where.address, where.resources),)
     devices = devices_of(where.devices)
     return devices[:1] if where.executor == "inline" else devices
 
 
 def make_executor(where: WhereItRuns, make_runner: MakeRunner, workspace: Workspace, sweep: str) -> Executor:
     """Return the executor; workers begin to start."""
+    if where.executor == "ray":
+        from sweeps.executors.ray_crew import ray_crew
+
+        return ray_crew(make_runner, where.address, where.resources, where.worker_timeout_s)
     devices = chosen_devices(where)
     if where.executor == "inline":
         return InlineExecutor(make_runner(devices[0]))

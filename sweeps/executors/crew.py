@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from methods.errors import FrontuneError
 from sweeps.executors.messages import Broken, Close, Gone, Happened, Message, Room
 from sweeps.executors.staff import Member, Staff
-from sweeps.trial import Failed, Finished, TrialEvent, TrialSpec
+from sweeps.trial import Failed, FailureKind, Finished, TrialEvent, TrialSpec
 
 QUIET_S = 1.0
 """So long `events` waits for one."""
@@ -22,7 +22,7 @@ MOST_IN_VAIN = 5
 
 class Crew:
     """Deals trials to workers. One that ends, or gives no sign of life for `timeout_s`, is replaced, and its
-    trials fail with the kind ``lost``."""
+    trials fail with the kind ``lost``, or ``machine_lost`` where its machine is gone, too."""
 
     def __init__(self, staff: Staff, timeout_s: float) -> None:
         self._staff, self._timeout_s = staff, timeout_s
@@ -33,8 +33,12 @@ class Crew:
         self._in_vain: Counter[int] = Counter()
         self._last_loss = ""
         self._closed = False
-        self._fill_places()
-        self._await_room()
+        try:
+            self._fill_places()
+            self._await_room()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def capacity(self) -> int:
@@ -93,7 +97,8 @@ class Crew:
         """Whether that attempt was neither cancelled nor has ended."""
         return number in self._running and self._running[number][0] == ticket
 
-    def _listen(self, timeout_s: float) -> None:
+    def _listen(self, timeout_s: float) -> float:
+        """Hear what workers have to tell; return how long that took in seconds, at most `timeout_s`."""
         before = time.monotonic()
         heard = self._staff.listen([member.hand for member in self._members], timeout_s)
         # Silence counts only while it is listened to, and no longer than was meant: a driver that was busy,
@@ -107,6 +112,7 @@ class Crew:
             if member in self._members and member.silent_s > self._timeout_s:
                 self._lose(member, f"gave no sign of life for {self._timeout_s:g} s")
         self._fill_places()
+        return waited
 
     def _hear(self, member: Member, message: Message) -> None:
         if isinstance(message, Room):
@@ -118,7 +124,7 @@ class Crew:
                 raise FrontuneError(message.reason)
             member.last_words = message
         elif isinstance(message, Gone) and member in self._members:
-            self._lose(member, message.reason)
+            self._lose(member, message.reason, "machine_lost" if message.with_machine else "lost")
 
     def _happened(self, member: Member, message: Happened) -> None:
         if message.ticket not in member.tickets:
@@ -144,10 +150,9 @@ class Crew:
                 raise FrontuneError(
                     f"no worker was ready within {self._timeout_s:g} s {self._last_loss}".rstrip()
                 )
-            self._listen(QUIET_S)
-            left_s -= QUIET_S
+            left_s -= self._listen(QUIET_S)
 
-    def _lose(self, member: Member, reason: str) -> None:
+    def _lose(self, member: Member, reason: str, kind: FailureKind = "lost") -> None:
         self._members.remove(member)
         member.hand.end(0)
         words = member.last_words
@@ -155,7 +160,7 @@ class Crew:
         if words is not None:
             self._last_loss = f"{words.reason} ({self._last_loss})"
         for ticket, trial in member.tickets.items():
-            failed = Failed(trial.number, self._last_loss, words.traceback if words else "", kind="lost")
+            failed = Failed(trial.number, self._last_loss, words.traceback if words else "", kind)
             self._came.append((ticket, failed))
         self._in_vain[member.place] += 1
 

@@ -78,6 +78,7 @@ class Gone:
     """The worker is no more, or no longer to be reached; said by whoever watches over it."""
 
     reason: str
+    with_machine: bool = False
 
 
 Message = Room | Happened | Alive | Broken | Gone
