@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -21,7 +22,7 @@ from storage.lease import STALE_AFTER_S, SweepTaken, leased
 from storage.ledger import Ledger, LedgerError
 from storage.migrations import VERSION_TABLE
 from storage.models import LeaseRow
-from storage.stores import DATABASE
+from storage.stores import DATABASE, TRACKING
 from storage.workspace import Workspace
 from sweeps.executors.inline import InlineExecutor
 from sweeps.study import open_storage
@@ -99,6 +100,8 @@ def test_a_sweep_finds_the_same_as_on_sqlite_and_every_command_finds_it(
     with ledger_of(workspace).engine.connect() as connection:
         names = set(inspect(connection).get_table_names())
     assert {"alembic_version", "studies", VERSION_TABLE, "frontune_trials"} <= names
+    elsewhere = frontune("list", "--workspace", workspace / "not there")
+    assert "small: demo on " in elsewhere.stdout
     # The place is remembered; the password comes from where PostgreSQL's own programs look for it.
     monkeypatch.delenv(DATABASE)
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
@@ -111,11 +114,37 @@ def test_a_sweep_finds_the_same_as_on_sqlite_and_every_command_finds_it(
     assert "14 complete" in frontune("list", "--workspace", workspace).stdout
     plan = frontune("plan", sweep_file(**SMALL), "--workspace", workspace)
     assert plan.exit_code == 0, plan.output
+    check_no_password(workspace)
+
+
+def check_no_password(workspace: Path) -> None:
     for file in workspace.rglob("*"):
         if file.is_file():
             content = file.read_bytes()
             assert PASSWORD.encode() not in content, file
             assert QUOTED.encode() not in content, file
+
+
+def test_mlflow_may_have_a_database_of_its_own_there(
+    server: Postgres,
+    url: str,
+    tmp_path: Path,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(TRACKING, server.create("mlflow"))
+    workspace, file = tmp_path / "runs", sweep_file(methods=None, points=["lora(r_q=1)"], trials=None)
+    result = frontune("run", file, "--workspace", workspace)
+    assert result.exit_code == 0, result.output
+    parent, children = runs_of(workspace)
+    assert {run.info.status for run in (parent, *children)} == {"FINISHED"}
+    assert [run.data.metrics["score"] for run in children] == [t.score for t in trials_of(workspace)]
+    doctor = frontune("doctor", "--workspace", workspace)
+    assert doctor.exit_code == 0, doctor.stdout
+    check_no_password(workspace)
+    monkeypatch.setenv(TRACKING, url)
+    assert "one database" in frontune("list", "--workspace", workspace).stderr
 
 
 def test_an_interrupted_sweep_goes_on_to_the_same_numbers(
@@ -163,7 +192,7 @@ def test_a_server_that_restarts_in_mid_sweep_is_waited_for_and_nothing_is_lost(
             server.start()
 
     monkeypatch.setattr(InlineExecutor, "submit", submit)
-    monkeypatch.setattr("sweeps.patience.time.sleep", start_again)
+    monkeypatch.setattr("sweeps.patience.time", SimpleNamespace(sleep=start_again))
     try:
         result = frontune("run", sweep_file(**SMALL), "--workspace", workspace)
     finally:
