@@ -20,10 +20,10 @@ from sweeps.executors.messages import Cancel, Close, Command, Happened, Submit
 from sweeps.executors.ray_cluster import Node
 from sweeps.executors.ray_crew import RayHand, ray_crew
 from sweeps.executors.ray_worker import FilesLine
-from sweeps.trial import Failed, Finished, Rung, TrialEvent, TrialSpec
+from sweeps.trial import Failed, Finished, Progress, Rung, TrialEvent, TrialSpec
 from tests.conftest import SHORT, Frontune, SweepFile
 from tests.events import drained, ended
-from tests.runners import DiesAtARung, Scripted, Tells, result, scripted_trial
+from tests.runners import DiesAtARung, PassingRunner, Scripted, Tells, result, scripted_trial
 from tests.sweep_outcomes import outcome, trials_of
 from tests.test_interruptions import MakeWorkspace
 
@@ -251,3 +251,34 @@ def test_without_ray_the_command_says_how_to_get_it(
     assert refused.exit_code == 2
     assert "executor: ray is not installed: pip install 'frontune[ray]'" in refused.stderr
     assert not (tmp_path / "none").exists()
+
+
+class Leaving(PassingRunner):
+    """Its machine goes at the first step of a trial, three times."""
+
+    times = 3
+
+    def advance(self) -> Iterator[TrialEvent]:
+        for event in self._inner.advance():
+            if isinstance(event, Progress) and self.times:
+                self.times -= 1
+                self.cancel(event.number)
+                yield Failed(event.number, "worker 0 died with its node", kind="machine_lost")
+                return
+            yield event
+
+
+def test_a_machine_that_goes_counts_neither_as_a_retry_nor_as_a_failure(
+    make_workspace: MakeWorkspace,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    sweep_here: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, workspace = sweeps.run.trainer, make_workspace()
+    monkeypatch.setattr("sweeps.run.trainer", lambda plan: lambda device: Leaving(real(plan)(device)))
+    file = sweep_file(max_retries=0, max_failures=1, **SHORT)
+    run = frontune("run", file, "--workspace", workspace)
+    assert run.exit_code == 0, run.output
+    assert run.stdout.count("worker 0 died with its node; again") == 3
+    assert outcome(workspace) == sweep_here
