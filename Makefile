@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-all tiny smollm2 clean
+.PHONY: demo test test-all bench tiny smollm2 clean
 
 demo: $(INSTALLED)
 	$(BIN)/frontune run demo --workspace runs
@@ -20,6 +20,9 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+bench: $(INSTALLED) smollm2
+	$(BIN)/python -m tests.benchmarks.all
 
 tiny: $(INSTALLED)
 	$(BIN)/python -m methods.tiny.pretrain

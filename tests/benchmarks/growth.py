@@ -21,7 +21,8 @@ from sweeps.training.batches import Row, plan_batches
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
-from tests.benchmarks.measuring import HEADINGS, in_turn, mnli_rows, rounds, row
+from tests.benchmarks.real_rows import mnli_rows
+from tests.benchmarks.turns import HEADINGS, in_turn, rounds, row
 
 BATCH, STEPS = 8, 4
 SLOTS = (1, 2, 4, 8, 16)

@@ -23,7 +23,7 @@ from sweeps.training.batches import Row
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
-from tests.benchmarks.measuring import HEADINGS, in_turn, over, rounds, row, seconds
+from tests.benchmarks.turns import HEADINGS, in_turn, over, rounds, row, seconds
 
 METHOD, BATCH, LENGTH = "lora(r_q=4, r_v=4)", 8, 64
 SIZES = (512, 1024, 1536, 2048)

@@ -29,7 +29,7 @@ from dashboards.tradeoff import plot_tradeoff, tradeoff_points
 from storage.ledger import Ledger
 from storage.models import MeasurementRow, TrialRow, row_values
 from storage.records import SweepRecord, TrialRecord
-from tests.benchmarks.measuring import HEADINGS, rounds, row, seconds
+from tests.benchmarks.turns import HEADINGS, rounds, row, seconds
 
 SWEEP, SEEDS, MEASURED, CHUNK = "size", 3, 50, 2_000
 METHODS = (("lora", "LoRA"), ("adapter_h", "Adapter^H"), ("prefix_layer", "PrefixLayer"))

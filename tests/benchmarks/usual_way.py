@@ -26,7 +26,8 @@ from storage.workspace import Workspace
 from sweeps.data import sample
 from sweeps.tasks.base import Example, Split
 from sweeps.tasks.mnli import LABELS, MNLI
-from tests.benchmarks.measuring import HEADINGS, in_turn, mnli_folder, over, rounds, row
+from tests.benchmarks.real_rows import mnli_folder
+from tests.benchmarks.turns import HEADINGS, in_turn, over, rounds, row
 
 RANKS = (1, 2, 4)
 SCORED = 100

@@ -23,7 +23,8 @@ from sweeps.training.batches import Row
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
-from tests.benchmarks.measuring import HEADINGS, in_turn, mnli_rows, over, rounds, row
+from tests.benchmarks.real_rows import mnli_rows
+from tests.benchmarks.turns import HEADINGS, in_turn, over, rounds, row
 
 STEPS, BATCH, ROWS, RANK, TOGETHER = 20, 8, 500, 4, 4
 MODULES = {

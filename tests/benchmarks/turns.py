@@ -6,12 +6,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
-
-from sweeps.data import encode, sample
-from sweeps.tasks.mnli import MNLI
-from sweeps.training.batches import Row
 
 HEADINGS = "| what | measured | target | least to most |\n|---|---:|---|---|"
 
@@ -48,14 +42,3 @@ def row(what: str, values: Sequence[float], unit: str = "", target: str = "-", d
     spread = f"{min(values):,.{digits}f} to {max(values):,.{digits}f}, {len(values)} rounds"
     shown = f"{statistics.median(values):,.{digits}f}{unit}"
     print(f"| {what} | {shown} | {target} | {spread if len(values) > 1 else 'once'} |", flush=True)
-
-
-def mnli_folder() -> Path:
-    """Real MNLI rows: in $FRONTUNE_DATA, or beside the checkout in shared/data."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    return Path(os.environ.get("FRONTUNE_DATA") or beside) / "mnli"
-
-
-def mnli_rows(tokenizer: Any, n: int) -> list[Row]:
-    """n real training rows of MNLI, as a sweep would draw and tokenise them."""
-    return list(encode(sample(MNLI(str(mnli_folder())).examples("train"), n, 0, "train"), tokenizer))
