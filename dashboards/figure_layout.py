@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dashboards.points import plotly_text
+from dashboards.points import plotly_text, with_subscripts
 from dashboards.printing import is_percent, score_title
 
 if TYPE_CHECKING:
@@ -52,6 +53,21 @@ def axis_look() -> dict[str, Any]:
         "tickcolor": GREY,
         "zeroline": False,
     }
+
+
+def panels(title: str, rows: int, columns: int, names: Sequence[str], **options: Any) -> go.Figure:
+    """Return a figure of several panels with linear axes, row by row, each under its name."""
+    from plotly.subplots import make_subplots
+
+    escaped = [with_subscripts(name) for name in names]
+    figure = make_subplots(rows=rows, cols=columns, subplot_titles=escaped, **options)
+    look = layout(title, "", "")
+    del look["xaxis"], look["yaxis"]
+    figure.update_layout(**look)
+    figure.update_annotations(font_size=14)
+    figure.update_xaxes(**axis_look())
+    figure.update_yaxes(**axis_look())
+    return figure
 
 
 def score_axis(task: str, metric: str) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from dashboards.plot_files import HEIGHT_PX, WIDTH_PX
-from dashboards.points import Point, plotly_text
+from dashboards.points import Point, with_subscripts
 
 LABEL_SIZE_PX = 11
 _CHARACTER_PX = 0.5 * LABEL_SIZE_PX
@@ -29,7 +28,7 @@ class Label:
     @property
     def text(self) -> str:
         """The label as plotly's HTML, subscripts as in the paper."""
-        return re.sub(r"\b([rl])_([a-z]+)\b", r"\1<sub>\2</sub>", plotly_text(self.point.label))
+        return with_subscripts(self.point.label)
 
 
 @dataclass(frozen=True)

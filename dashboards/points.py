@@ -6,7 +6,8 @@ import html
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
 from dashboards.appearance import method_order
 from dashboards.pareto import front_of
@@ -14,6 +15,7 @@ from dashboards.printing import one_line, print_lr, print_score, score_title
 from dashboards.replicates import Replicates, replicates
 from storage.records import TrialRecord, Value
 
+_LOWERED = re.compile(r"\b([rl])_([a-z]+)\b")
 _RAISED = re.compile(r"\^(\w+)")
 
 
@@ -45,7 +47,11 @@ def tradeoff_points(trials: Sequence[TrialRecord]) -> list[Point]:
 
     `is_pareto` is the front of the averaged points. Raises FrontuneError if tasks or metrics are mixed.
     """
-    groups = replicates(trials)
+    return points_of(replicates(trials))
+
+
+def points_of(groups: Sequence[Replicates]) -> list[Point]:
+    """Return the same of configurations whose seeds have been taken together."""
     front = {group.first.config_hash for group in front_of(groups)}
     points = [_point(group, group.first.config_hash in front) for group in groups]
     return sorted(points, key=lambda p: (*method_order(p.method), p.trainable_params))
@@ -57,11 +63,7 @@ def pruned_points(trials: Sequence[TrialRecord]) -> list[Point]:
     Their scores are of less training than the others', so none is on the front or part of a mean.
     """
     stopped = [t for t in trials if t.state == "pruned" and t.score is not None and math.isfinite(t.score)]
-    points = [
-        replace(_point(Replicates((t,)), False), hover=f"{_hover(Replicates((t,)), False)}, pruned")
-        for t in stopped
-        if t.trainable_params > 0
-    ]
+    points = [_point(Replicates((t,)), False, ", pruned") for t in stopped if t.trainable_params > 0]
     return sorted(points, key=lambda p: (*method_order(p.method), p.trainable_params))
 
 
@@ -79,15 +81,26 @@ def front_steps(points: Sequence[Point]) -> list[tuple[int, float]]:
     return corners
 
 
+@lru_cache(maxsize=4096)
 def plotly_text(text: str) -> str:
     """Return text for plotly, which reads HTML: names escaped, ``Adapter^H`` with a raised H.
 
     Quotes stay, since plotly does not read ``&quot;``.
     """
-    return _RAISED.sub(r"<sup>\1</sup>", html.escape(one_line(text), quote=False))
+    return _RAISED.sub(r"<sup>\1</sup>", _escaped(text))
 
 
-def _point(group: Replicates, is_pareto: bool) -> Point:
+@lru_cache(maxsize=4096)
+def _escaped(text: str) -> str:
+    return html.escape(one_line(text), quote=False)
+
+
+def with_subscripts(text: str) -> str:
+    """Return text for plotly with the subscripts of ranks and lengths as the paper prints them."""
+    return _LOWERED.sub(r"\1<sub>\2</sub>", plotly_text(text))
+
+
+def _point(group: Replicates, is_pareto: bool, ending: str = "") -> Point:
     first = group.first
     return Point(
         method=first.method,
@@ -101,7 +114,7 @@ def _point(group: Replicates, is_pareto: bool) -> Point:
         std=group.std,
         n=group.n,
         is_pareto=is_pareto,
-        hover=_hover(group, is_pareto),
+        hover=_hover(group, is_pareto) + ending,
     )
 
 
@@ -113,12 +126,9 @@ def _hover(group: Replicates, is_pareto: bool) -> str:
     score = print_score(group.score, group.std, first.metric)
     lines = [
         f"<b>{plotly_text(first.title)}</b>  {plotly_text(first.label)}".rstrip(),
-        plotly_text(f"{score_title(first.task, first.metric)}: {score}{seeds}"),
+        f"{plotly_text(score_title(first.task, first.metric))}: {score}{seeds}",
         f"{first.trainable_params:,} trainable parameters{share}",
-        *(
-            html.escape(one_line(f"{name} = {_value(name, v)}"), quote=False)
-            for name, v in _configuration(first)
-        ),
+        *(f"{_escaped(name)} = {_value(name, v)}" for name, v in _configuration(first)),
         f"trial {numbers}" + (", on the Pareto front" if is_pareto else ""),
     ]
     return "<br>".join(lines)
@@ -136,4 +146,4 @@ def _configuration(trial: TrialRecord) -> list[tuple[str, Value]]:
 def _value(name: str, value: Value) -> str:
     if isinstance(value, float) and name.rpartition(".")[2] == "lr":
         return print_lr(value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else _escaped(str(value))

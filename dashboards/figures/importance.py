@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dashboards.appearance import appearance
 from dashboards.figure_layout import layout, say
 from dashboards.figure_source import Importance, Source
-from dashboards.points import plotly_text
+from dashboards.points import plotly_text, with_subscripts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -27,23 +27,29 @@ def plot_importances(importances: Sequence[Importance], title: str) -> go.Figure
     if not importances:
         return say(figure, "no method has enough completed configurations")
     for method in dict.fromkeys(each.method for each in importances):
-        mine = [each for each in importances if each.method == method]
-        name = f"{mine[0].title} ({mine[0].n} configurations)"
+        mine = [(at, each) for at, each in enumerate(importances) if each.method == method]
+        first = mine[0][1]
         figure.add_trace(
             go.Bar(
                 orientation="h",
-                # The same name in two methods is two bars: the axis has two levels.
-                y=[[plotly_text(mine[0].title)] * len(mine), [plotly_text(m.hyperparameter) for m in mine]],
-                x=[100 * each.share for each in mine],
-                name=plotly_text(name),
-                text=[f"{100 * each.share:.0f}" for each in mine],
+                y=[at for at, _ in mine],
+                x=[100 * each.share for _, each in mine],
+                name=plotly_text(f"{first.title} ({first.n} configurations)"),
+                text=[f"{100 * each.share:.0f}" for _, each in mine],
                 textposition="outside",
                 cliponaxis=False,
                 marker={"color": appearance(method).color},
-                hoverinfo="text",
-                hovertext=[f"{plotly_text(m.hyperparameter)}: {100 * m.share:.1f}%" for m in mine],
+                hovertemplate="%{x:.1f}%<extra></extra>",
             )
         )
+    labels = [f"{plotly_text(each.title)}  {with_subscripts(each.hyperparameter)}" for each in importances]
     figure.update_xaxes(type="linear", range=(0, 105))
-    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, dividercolor="#ECECEC")
+    figure.update_yaxes(
+        autorange="reversed",
+        showgrid=False,
+        automargin=True,
+        tickvals=[*range(len(labels))],
+        ticktext=labels,
+    )
+    figure.update_layout(height=max(360, 160 + 34 * len(labels)))
     return figure
