@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboards.appearance import appearance, method_order
 from dashboards.figure_layout import layout
+from dashboards.latex import render_latex
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.points import plotly_text
 from dashboards.printing import is_percent, one_line, print_score, score_title
@@ -96,11 +97,20 @@ def low_data_cells(points: Sequence[LowDataPoint]) -> tuple[list[str], list[list
 
 def render_low_data_markdown(points: Sequence[LowDataPoint]) -> str:
     """Return the table in GitHub's Markdown; each column's best is bold."""
-    headings, rows, best = low_data_cells(points)
+    return render_grid_markdown(*low_data_cells(points))
+
+
+def render_grid_markdown(headings: list[str], rows: list[list[str]], best: set[tuple[int, int]]) -> str:
+    """Return a table of these cells in GitHub's Markdown; `best` is bold."""
     lines = [headings, ["---", *("---:" for _ in headings[1:])]]
     for number, row in enumerate(rows):
         lines.append([f"**{cell}**" if (number, at) in best else cell for at, cell in enumerate(row)])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def render_low_data_latex(points: Sequence[LowDataPoint]) -> str:
+    """Return the table in LaTeX with booktabs; each column's best is bold."""
+    return render_latex(*low_data_cells(points))
 
 
 def render_low_data_csv(points: Sequence[LowDataPoint]) -> str:
@@ -111,11 +121,15 @@ def render_low_data_csv(points: Sequence[LowDataPoint]) -> str:
 
 def render_low_data_rich(points: Sequence[LowDataPoint]) -> Table:
     """Return the table for a terminal."""
+    return render_grid_rich(*low_data_cells(points))
+
+
+def render_grid_rich(headings: list[str], rows: list[list[str]], best: set[tuple[int, int]]) -> Table:
+    """Return a table of these cells for a terminal; `best` is bold."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    headings, rows, best = low_data_cells(points)
     table = Table(box=box.SIMPLE_HEAD)
     for at, heading in enumerate(headings):
         table.add_column(Text(heading), justify="right" if at else "left")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dashboards.appearance import method_order
 from dashboards.front_probability import front_probabilities
+from dashboards.latex import render_latex
 from dashboards.pareto import front_of
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.printing import one_line, print_count, print_lr, print_score, score_title
@@ -109,6 +110,13 @@ def render_markdown(rows: Sequence[TableRow], footer: str = "") -> str:
             cells[3] = f"**{cells[3]}**"
         lines.append(_markdown_line(cells))
     return "\n".join([*lines, *(["", footer] if footer else []), ""])
+
+
+def render_table15_latex(rows: Sequence[TableRow], footer: str = "") -> str:
+    """Return the table in LaTeX with booktabs; the best score is bold."""
+    cells = [_cells(row, starts, _has_replicates(rows)) for row, starts, _ in _with_group_edges(rows)]
+    best = {(at, 3) for at, row in enumerate(rows) if row.is_best}
+    return render_latex(_headings(rows), cells, best, footer)
 
 
 def render_csv(rows: Sequence[TableRow], sweeps: Sequence[str] = ()) -> str:

@@ -169,16 +169,26 @@ def pareto(name: str, file: Path | None, every: bool, workspace: str) -> None:
 @main.command()
 @click.argument("name")
 @click.option(
-    "--format", "form", type=click.Choice(["rich", "markdown", "csv"]), default="rich", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["rich", "markdown", "latex", "csv"]),
+    default="rich",
+    show_default=True,
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["14", "15", "16", "18"]),
+    default=None,
+    help="Which of the LoRA paper's tables [default: 15; of a low-data study, 16].",
 )
 @paper_option
 @workspace_option
-def table(name: str, form: str, paper: bool, workspace: str) -> None:
+def table(name: str, form: str, layout: str | None, paper: bool, workspace: str) -> None:
     """Print the results of the sweep NAME, laid out as Table 15 of the LoRA paper; those of a low-data
     study as Table 16."""
     from sweeps.commands import table_command
 
-    table_command(name, workspace, form, paper)
+    table_command(name, workspace, form, paper, layout)
 
 
 @main.command()

@@ -142,11 +142,11 @@ def pareto_command(name: str, workspace: str, file: Path | None, every: bool) ->
         _print_front(Console(), trials)
 
 
-def table_command(name: str, workspace: str, form: str, paper: bool) -> None:
+def table_command(name: str, workspace: str, form: str, paper: bool, layout: str | None = None) -> None:
     """Print the table."""
     from sweeps.shown import print_table
 
-    print_table(_ledger(workspace), name, form, paper)
+    print_table(_ledger(workspace), name, form, paper, layout)
 
 
 def plot_command(name: str, workspace: str, file: Path, paper: bool, kind: str | None = None) -> None:

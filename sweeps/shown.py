@@ -12,15 +12,29 @@ from rich.console import Console
 
 from dashboards.beside import paper_low_data, paper_rows
 from dashboards.files import check_writable
+from dashboards.latex import render_latex
 from dashboards.low_data import (
     LowDataPoint,
     low_data_points,
+    render_grid_markdown,
+    render_grid_rich,
     render_low_data_csv,
+    render_low_data_latex,
     render_low_data_markdown,
     render_low_data_rich,
 )
-from dashboards.table15 import TableRow, not_shown, render_csv, render_markdown, render_rich, table_rows
+from dashboards.table15 import (
+    TableRow,
+    not_shown,
+    render_csv,
+    render_markdown,
+    render_rich,
+    render_table15_latex,
+    table_rows,
+)
+from dashboards.text_table import LAYOUTS, text_cells, text_csv, text_rows
 from methods.errors import FrontuneError, unknown_name
+from storage.curves import curves
 from storage.ledger import Ledger
 from storage.records import SweepRecord, TrialRecord
 
@@ -54,10 +68,16 @@ def find(ledger: Ledger, name: str) -> Found:
     return Found(name, sweeps, {s.name: ledger.trials(s.name) for s in sweeps})
 
 
-def print_table(ledger: Ledger, name: str, form: str, paper: bool) -> None:
+def print_table(ledger: Ledger, name: str, form: str, paper: bool, layout: str | None = None) -> None:
     """Print the table, as Table 16 where sweeps differ in the number of examples, else as Table 15."""
     found = find(ledger, name)
-    if found.is_low_data:
+    if layout in LAYOUTS:
+        for sweep in found.sweeps:
+            _print(_text_table(ledger, found.trials[sweep.name], layout, form))
+        return
+    if layout == "16" and not found.is_low_data:
+        raise FrontuneError(f"layout 16 is for sweeps of several numbers of examples; {name} is not such")
+    if found.is_low_data and layout != "15":
         _print(_low_data_table(_low_data(ledger, found, paper), form))
         return
     if form == "csv":
@@ -68,7 +88,7 @@ def print_table(ledger: Ledger, name: str, form: str, paper: bool) -> None:
             click.echo(f"{sweep.name} ({sweep.task} on {sweep.base})\n")
         trials = found.trials[sweep.name]
         rows = _rows(found, sweep, paper)
-        render = render_rich if form == "rich" else render_markdown
+        render = {"rich": render_rich, "markdown": render_markdown, "latex": render_table15_latex}[form]
         _print(render(rows, not_shown(trials)))
 
 
@@ -142,8 +162,29 @@ def _rows_trained(ledger: Ledger, trials: Sequence[TrialRecord]) -> int | None:
 
 
 def _low_data_table(points: list[LowDataPoint], form: str) -> object:
-    renders = {"rich": render_low_data_rich, "csv": render_low_data_csv, "markdown": render_low_data_markdown}
+    renders = {
+        "rich": render_low_data_rich,
+        "csv": render_low_data_csv,
+        "markdown": render_low_data_markdown,
+        "latex": render_low_data_latex,
+    }
     return renders[form](points)
+
+
+def _text_table(ledger: Ledger, trials: Sequence[TrialRecord], layout: str, form: str) -> object:
+    """All metrics of generated text on the validation split, laid out as Table 14 or 18."""
+    measured, numbers = {}, [t.number for t in trials]
+    sweep = trials[0].sweep if trials else ""
+    for metric in LAYOUTS[layout]:
+        found = curves(ledger, sweep, numbers, metric, "validation")
+        measured[metric] = {number: values[-1][1] for number, values in found.items()}
+    rows = text_rows(trials, measured, layout)
+    if form == "csv":
+        return text_csv(rows, layout)
+    cells = text_cells(rows, layout)
+    if form == "rich":
+        return render_grid_rich(*cells)
+    return render_grid_markdown(*cells) if form == "markdown" else render_latex(*cells)
 
 
 def _print(table: object) -> None:
