@@ -1,6 +1,7 @@
 """The Pareto front of mean score (higher is better) against trainable parameters (fewer is better).
 
-Means over seeds, because a front of single trials would reward the seed that was lucky.
+Means over seeds, because a front of single trials would reward the seed that was lucky; for the same reason
+none of configurations that were pruned with one of their seeds.
 """
 
 from __future__ import annotations

@@ -50,17 +50,32 @@ class Replicates:
 def replicates(trials: Iterable[TrialRecord]) -> list[Replicates]:
     """Group the scored trials by `config_hash`, ordered by their first number.
 
-    A seed counts once: a result that was reused within a sweep is the same measurement again.
+    A seed counts once: a result that was reused within a sweep is the same measurement again. Configurations
+    that are `partly_pruned` are left out.
     Raises FrontuneError if the trials are not all of one task and metric.
     """
+    trials = list(trials)
+    flattered = partly_pruned(trials)
     groups: dict[str, dict[int, TrialRecord]] = {}
     for trial in sorted(scored(trials), key=lambda t: t.number):
-        groups.setdefault(trial.config_hash, {}).setdefault(trial.seed, trial)
+        if trial.config_hash not in flattered:
+            groups.setdefault(trial.config_hash, {}).setdefault(trial.seed, trial)
     found = [Replicates(tuple(by_seed.values())) for by_seed in groups.values()]
     kinds = sorted({f"{g.first.task} {g.first.metric}" for g in found})
     if len(kinds) > 1:
         raise FrontuneError(f"cannot compare scores of {', '.join(kinds)}: one task and metric is wanted")
     return found
+
+
+def partly_pruned(trials: Iterable[TrialRecord]) -> set[str]:
+    """Return the `config_hash` of each configuration that was pruned with one of its seeds.
+
+    The mean over the seeds that were not, which are the better ones, would flatter it. A seed that was pruned
+    and then trained whole does not count.
+    """
+    trials = list(trials)
+    pruned = {(t.config_hash, t.seed) for t in trials if t.state == "pruned"}
+    return {config for config, _ in pruned - {(t.config_hash, t.seed) for t in scored(trials)}}
 
 
 def scored(trials: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -15,7 +15,7 @@ from dashboards.latex import render_latex
 from dashboards.pareto import front_of
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.printing import one_line, print_count, print_lr, print_score, score_title
-from dashboards.replicates import Replicates, replicates, scored
+from dashboards.replicates import Replicates, partly_pruned, replicates, scored
 from storage.records import TrialRecord, TrialState
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def not_shown(trials: Iterable[TrialRecord]) -> str:
     states = Counter(t.state for t in trials)
     counts: dict[str, int] = {state: states[state] for state in _NOT_SHOWN}
     counts["without a score"] = states["complete"] - len(scored(trials))
+    flattered = partly_pruned(trials)
+    counts["with another seed pruned"] = sum(t.config_hash in flattered for t in scored(trials))
     parts = [f"{count} {state}" for state, count in counts.items() if count]
     return f"{', '.join(parts)}, not shown" if parts else ""
 

@@ -157,6 +157,7 @@ class RungRow(Base):
     rung: Mapped[int]
     step: Mapped[int]
     score: Mapped[float]
+    loss: Mapped[float | None]
 
 
 class LeaseRow(Base):

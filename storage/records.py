@@ -103,12 +103,16 @@ class Measurement:
 
 @dataclass(frozen=True)
 class RungScore:
-    """What a trial scored at a rung: rung 0 is a sweep's first; rungs are kept in the order they came."""
+    """What a trial scored at a rung: rung 0 is a sweep's first; rungs are kept in the order they came.
+
+    `loss` is that on validation, None where the task measures none.
+    """
 
     number: int
     rung: int
     step: int
     score: float
+    loss: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,15 @@ def add_rung(ledger: Ledger, sweep: str, found: RungScore) -> None:
             raise LedgerError(f"sweep {sweep!r} has no trial {found.number}")
         known = select(RungRow.id).where(RungRow.trial_id == trial, RungRow.rung == found.rung)
         if session.scalars(known).first() is None:
-            session.add(RungRow(trial_id=trial, rung=found.rung, step=found.step, score=found.score))
+            session.add(
+                RungRow(trial_id=trial, rung=found.rung, step=found.step, score=found.score, loss=found.loss)
+            )
 
 
 def rung_scores(ledger: Ledger, sweep: str) -> list[RungScore]:
     """Return all rungs that the sweep's trials have reached, in the order they did."""
     query = (
-        select(TrialRow.number, RungRow.rung, RungRow.step, RungRow.score)
+        select(TrialRow.number, RungRow.rung, RungRow.step, RungRow.score, RungRow.loss)
         .join(TrialRow, TrialRow.id == RungRow.trial_id)
         .where(TrialRow.sweep == sweep)
         .order_by(RungRow.id)

@@ -157,7 +157,7 @@ class Driver:
         if score is None:
             return
         rung = rung_number(event.step, planned.spec.rungs)
-        found = RungScore(event.number, rung, event.step, score)
+        found = RungScore(event.number, rung, event.step, score, judged.result.metrics.get("loss"))
         self.books.rung(found)
         if not self._rungs.reach(found, planned.record.trainable_params):
             self.executor.cancel(event.number)

@@ -290,7 +290,7 @@ def test_a_ledger_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(tm
 def test_rungs_come_back_in_the_order_in_which_they_were_reached(ledger: Ledger) -> None:
     for number in (0, 1):
         ledger.save_trial(replace(TRIAL, number=number))
-    reached = [RungScore(1, 0, 3, 0.5), RungScore(0, 0, 4, 0.25), RungScore(1, 1, 9, 0.75)]
+    reached = [RungScore(1, 0, 3, 0.5, 1.5), RungScore(0, 0, 4, 0.25), RungScore(1, 1, 9, 0.75, 0.125)]
     for each in reached:
         add_rung(ledger, "démo", each)
     add_rung(ledger, "démo", RungScore(1, 0, 3, 0.125))

@@ -17,6 +17,7 @@ import pytest
 
 from dashboards.pareto import pareto_front
 from dashboards.pareto_csv import csv_columns, write_csv
+from dashboards.replicates import replicates
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
 
@@ -112,6 +113,18 @@ def test_the_front_is_that_of_the_means_and_holds_every_replicate() -> None:
     lucky = [make_trial(number=i, seed=i, trainable_params=20, score=s) for i, s in enumerate((0.99, 0.01))]
     steady = [make_trial(number=5 + i, seed=i, trainable_params=10, score=0.7) for i in range(3)]
     assert pareto_front([*lucky, *steady[::-1]]) == steady
+
+
+def test_a_configuration_that_was_pruned_with_one_of_its_seeds_is_not_on_the_front() -> None:
+    """Its other seeds are those that were better at the rungs."""
+    steady = make_trial(number=0, config_hash="steady", score=0.8)
+    lucky = [make_trial(number=i, seed=i, config_hash="lucky", score=0.9) for i in (1, 2)]
+    stopped = make_trial(number=3, seed=3, config_hash="lucky", state="pruned", score=0.3)
+    assert pareto_front([steady, *lucky]) == lucky
+    assert pareto_front([steady, *lucky, stopped]) == [steady]
+    assert [group.first for group in replicates([steady, *lucky, stopped])] == [steady]
+    trained_whole = make_trial(number=4, seed=3, config_hash="lucky", score=0.9)
+    assert pareto_front([steady, *lucky, stopped, trained_whole]) == [*lucky, trained_whole]
 
 
 def test_means_that_differ_by_rounding_alone_are_ties() -> None:

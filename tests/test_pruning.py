@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from dashboards.pareto import pareto_front
 from storage.records import RungScore, TrialRecord
 from storage.rungs import rung_scores
 from storage.workspace import Workspace
-from sweeps.pruning import Rungs, goes_on, rung_number, rung_steps
+from sweeps.pruning import Rungs, Standing, goes_on, rung_number, rung_steps
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import ledger_of, outcome, runs_of, trials_of
 from tests.test_interruptions import interrupt_at
@@ -23,45 +24,68 @@ from tests.test_interruptions import interrupt_at
 MakeWorkspace = Callable[[], Path]
 
 
-def test_rungs_lie_at_a_ninth_and_a_third_of_the_way() -> None:
-    assert rung_steps(900) == (100, 300)
-    assert rung_steps(100, 2) == (25, 50)
-    assert rung_steps(5) == (1,)
-    assert rung_steps(2) == ()
+def standing(score: float, loss: float | None = None) -> Standing:
+    return Standing.of(RungScore(0, 0, 10, score, loss))
+
+
+def stays(score: float, params: int, earlier: list[tuple[float, int]], reduction: int = 3) -> bool:
+    """What is decided where no loss is known."""
+    return goes_on(standing(score), params, [(standing(other), size) for other, size in earlier], reduction)
+
+
+def test_rungs_lie_at_an_eighteenth_a_sixth_and_half_of_the_way() -> None:
+    assert rung_steps(900) == (50, 150, 450)
+    assert rung_steps(100) == (5, 16, 50)
+    assert rung_steps(100, 2) == (12, 25, 50)
+    assert rung_steps(6) == (1, 3)
+    assert rung_steps(1) == ()
 
 
 def test_the_first_three_at_a_rung_go_on_whatever_they_score() -> None:
     earlier: list[tuple[float, int]] = []
     for score in (0.9, 0.5, 0.1):
-        assert goes_on(score, 100, earlier)
+        assert stays(score, 100, earlier)
         earlier.append((score, 100))
-    assert not goes_on(0.05, 100, earlier)
+    assert not stays(0.05, 100, earlier)
 
 
 def test_the_better_third_goes_on() -> None:
     earlier = [(score / 10, 100) for score in range(8)]
-    assert [goes_on(score, 100, earlier) for score in (0.45, 0.55, 0.65)] == [False, True, True]
-    assert [goes_on(score, 100, earlier, reduction=2) for score in (0.25, 0.35)] == [False, True]
+    assert [stays(score, 100, earlier) for score in (0.45, 0.55, 0.65)] == [False, True, True]
+    assert [stays(score, 100, earlier, reduction=2) for score in (0.25, 0.35)] == [False, True]
 
 
 def test_a_trial_is_never_judged_against_larger_ones() -> None:
     larger = [(0.9, 101)] * 50
-    assert goes_on(0.1, 100, larger)
-    assert not goes_on(0.1, 101, larger)
-    assert not goes_on(0.1, 100, [*larger, *[(0.5, 100)] * 3])
-    assert goes_on(0.1, 99, [*larger, *[(0.5, 100)] * 3])
+    assert stays(0.1, 100, larger)
+    assert not stays(0.1, 101, larger)
+    assert not stays(0.1, 100, [*larger, *[(0.5, 100)] * 3])
+    assert stays(0.1, 99, [*larger, *[(0.5, 100)] * 3])
 
 
 def test_a_trial_is_not_judged_against_those_of_less_than_half_its_size() -> None:
     smaller = [(0.9, 49)] * 50
-    assert goes_on(0.1, 100, smaller)
-    assert not goes_on(0.1, 98, smaller)
-    assert not goes_on(0.1, 100, [*smaller, (0.5, 50)])
+    assert stays(0.1, 100, smaller)
+    assert not stays(0.1, 98, smaller)
+    assert not stays(0.1, 100, [*smaller, (0.5, 50)])
 
 
-def test_of_what_scores_the_same_all_go_on() -> None:
-    assert goes_on(0.5, 100, [(0.5, 100)] * 20)
-    assert not goes_on(0.4, 100, [(0.5, 100)] * 20)
+def test_without_losses_all_go_on_that_score_the_same() -> None:
+    assert stays(0.5, 100, [(0.5, 100)] * 20)
+    assert not stays(0.4, 100, [(0.5, 100)] * 20)
+
+
+def test_of_what_scores_the_same_those_of_less_loss_go_on() -> None:
+    earlier = [(standing(0.5, loss), 100) for loss in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)]
+    assert [goes_on(standing(0.5, loss), 100, earlier) for loss in (2.5, 3.0, 3.5)] == [True, True, False]
+    assert not goes_on(standing(0.4, 0.1), 100, earlier), "the score says it first"
+    assert goes_on(standing(0.6, 9.0), 100, earlier)
+
+
+def test_of_what_scores_the_same_those_without_a_finite_loss_come_last() -> None:
+    for loss in (None, math.nan, math.inf):
+        assert standing(0.5, loss) == standing(0.5)
+        assert standing(0.4, 1.0) < standing(0.5, loss) < standing(0.5, 1.0)
 
 
 def reached(rungs: Rungs, events: list[tuple[int, int, float, int]]) -> list[bool]:
@@ -109,9 +133,9 @@ def test_a_trial_that_reaches_a_rung_again_is_judged_as_the_first_time() -> None
 
 
 def test_rungs_are_the_same_for_trials_of_different_lengths() -> None:
-    """A trial of five steps has no step at a ninth of its way: its only rung is the others' second."""
-    assert [rung_number(step, rung_steps(90)) for step in rung_steps(90)] == [0, 1]
-    assert [rung_number(step, rung_steps(5)) for step in rung_steps(5)] == [1]
+    """A trial of ten steps has none at an eighteenth of its way: its first rung is the others' second."""
+    assert [rung_number(step, rung_steps(90)) for step in rung_steps(90)] == [0, 1, 2]
+    assert [rung_number(step, rung_steps(10)) for step in rung_steps(10)] == [1, 2]
 
 
 PRUNED: dict[str, Any] = {
@@ -121,7 +145,7 @@ PRUNED: dict[str, Any] = {
     "seeds": [0],
     "trials": 18,
 }
-KEPT_RUNGS = (2, 6)
+KEPT_RUNGS = (1, 3, 9)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +181,7 @@ def test_a_pruned_trial_is_in_the_ledger_with_the_score_of_its_rung(undisturbed:
         )
         measured = {(m.metric, m.step): m.value for m in ledger.measurements("pruned", trial.number)}
         assert measured["accuracy", trial.steps] == trial.score
+        assert measured["loss", trial.steps] == last[trial.number].loss
         assert (trial.train_tokens or 0) > 0
 
 

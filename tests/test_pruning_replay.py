@@ -12,7 +12,7 @@ from tests.benchmarks.hypervolume import hypervolume
 from tests.benchmarks.pruning_replay import bare_plan, replay
 from tests.benchmarks.pruning_rules import RULES
 
-STEPS = (11, 33, 100)
+STEPS = (5, 16, 50, 100)
 NONE, OURS = RULES[:2]
 
 

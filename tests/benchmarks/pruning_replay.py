@@ -23,9 +23,9 @@ from sweeps.plan import Plan, make_plan
 from sweeps.run import quiet_libraries
 from sweeps.settings import PruningSettings
 from sweeps.spec import check_spec
-from tests.benchmarks.curve_table import FOLDER, CurveTable, read_curves
+from tests.benchmarks.curve_table import FOLDER, Curve, CurveTable, read_curves
 from tests.benchmarks.driving import drive
-from tests.benchmarks.hypervolume import hypervolume
+from tests.benchmarks.hypervolume import Found, hypervolume
 from tests.benchmarks.pruning_rules import RULES, Rule
 from tests.benchmarks.replaying import ReplayExecutor
 
@@ -46,19 +46,26 @@ class Replay:
 def main(tasks: Sequence[str]) -> None:
     """Replay every task under every rule, and print the distributions."""
     quiet_libraries()
-    rules = [rule for rule in RULES if find_spec("syne_tune") or not rule.name.startswith("MOASHA")]
     for task in tasks:
         table = read_curves(task)
         plan = bare_plan(table)
         print(f"{task}: {len(table.points)} points, seeds {table.seeds}, {ORDERS} orders")
-        for rule in rules:
+        for rule in rules_at_hand():
             seeds = itertools.cycle(table.seeds)
-            replays = [replay(table, plan, rule, next(seeds), order) for order in range(ORDERS)]
-            for what in ("volume", "within_budget", "steps"):
-                print(
-                    f"  {rule.name:16}{what:14}{spread([getattr(each, what) for each in replays])}",
-                    flush=True,
-                )
+            print_spreads(
+                rule.name, [replay(table, plan, rule, next(seeds), order) for order in range(ORDERS)]
+            )
+
+
+def rules_at_hand() -> list[Rule]:
+    """Return the rules, without MOASHA where syne-tune is not installed."""
+    return [rule for rule in RULES if find_spec("syne_tune") or not rule.name.startswith("MOASHA")]
+
+
+def print_spreads(name: str, replays: Sequence[Replay]) -> None:
+    """Print how a rule's replays are distributed."""
+    for what in ("volume", "within_budget", "steps"):
+        print(f"  {name:16}{what:14}{spread([getattr(each, what) for each in replays])}", flush=True)
 
 
 def bare_plan(table: CurveTable) -> Plan:
@@ -96,22 +103,32 @@ def measured(
 ) -> Replay:
     """Compare what a sweep found and spent with all that there was."""
     mine = [curve for curve in table.curves if curve.seed == seed]
-    most = max(curve.trainable_params for curve in table.curves)
-    last = table.total_steps
-    whole = [(curve.trainable_params, curve.scores[last]) for curve in mine if last in curve.scores]
-    full = hypervolume(whole, most, table.untrained)
-    spent, ended, in_time = 0, list[tuple[int, float]](), list[tuple[int, float]]()
     by_number = {trial.number: trial for trial in trials}
-    for number, steps in played.items():
-        trial, spent = by_number[number], spent + steps
-        if trial.state == "complete":
-            assert trial.score is not None
-            ended.append((trial.trainable_params, trial.score))
-            if spent <= BUDGET * last * len(mine):
-                in_time.append(ended[-1])
+    ended = [
+        (trial.trainable_params, steps, trial.score if trial.state == "complete" else None)
+        for trial, steps in ((by_number[number], steps) for number, steps in played.items())
+    ]
+    return shares(table, mine, ended)
+
+
+def shares(
+    table: CurveTable, curves: Sequence[Curve], ended: Sequence[tuple[int, int, float | None]]
+) -> Replay:
+    """Compare trials, in the order in which they ended, with all that `curves` have: each is its trainable
+    parameters, its steps, and its score where it was trained to the end."""
+    most, last = max(curve.trainable_params for curve in table.curves), table.total_steps
+    whole = [(curve.trainable_params, curve.scores[last]) for curve in curves if last in curve.scores]
+    full = hypervolume(whole, most, table.untrained)
+    spent, found, in_time = 0, list[Found](), list[Found]()
+    for params, steps, score in ended:
+        spent += steps
+        if score is not None:
+            found.append((params, score))
+            if spent <= BUDGET * last * len(curves):
+                in_time.append((params, score))
     return Replay(
-        hypervolume(ended, most, table.untrained) / full,
-        spent / (last * len(mine)),
+        hypervolume(found, most, table.untrained) / full,
+        spent / (last * len(curves)),
         hypervolume(in_time, most, table.untrained) / full,
     )
 
@@ -123,4 +140,4 @@ def spread(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["demo", "mnli"])
+    main(sys.argv[1:] or ["demo"])

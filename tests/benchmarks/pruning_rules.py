@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from storage.records import RungScore
 from sweeps.driver import Driver
-from sweeps.pruning import Rungs
+from sweeps.pruning import Rungs, rung_steps
 
 
 class MoashaDriver(Driver):
@@ -25,7 +24,7 @@ class MoashaDriver(Driver):
         assert settings is not None
         steps = self.plan.spec.recipe.steps
         assert steps is not None
-        self._rungs = MoashaRungs(settings.reduction, scheduler=moasha(steps, settings.reduction, self.mend))
+        self._rungs = moasha_rungs(steps, settings.reduction, self.mend)
 
 
 class MendedMoashaDriver(MoashaDriver):
@@ -51,8 +50,13 @@ class MoashaRungs(Rungs):
         return bool(self.scheduler.on_trial_result(self._trials[found.number], told) == "CONTINUE")
 
 
+def moasha_rungs(steps: int, reduction: int, mend: bool) -> MoashaRungs:
+    """Return the rungs of a sweep of which MOASHA decides who goes on."""
+    return MoashaRungs(reduction, scheduler=moasha(steps, reduction, mend))
+
+
 def moasha(steps: int, reduction: int, mend: bool) -> Any:
-    """Return MOASHA with our rungs, a ninth and a third of the way with reduction 3."""
+    """Return MOASHA with our first rung, of which it makes the others: 5, 15 and 45 for our 5, 16 and 50."""
     from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
     return MOASHA(
@@ -60,7 +64,7 @@ def moasha(steps: int, reduction: int, mend: bool) -> Any:
         metrics=["score", "params"],
         time_attr="step",
         max_t=steps,
-        grace_period=steps // reduction**2,
+        grace_period=rung_steps(steps, reduction)[0],
         reduction_factor=reduction,
         multiobjective_priority=mended() if mend else None,
     )
@@ -86,8 +90,14 @@ class Rule:
     """A way to prune: its name in the tables, the driver that decides by it, and its reduction (0 = none)."""
 
     name: str
-    driver: Callable[..., Driver]
+    driver: type[Driver]
     reduction: int
+
+    def rungs(self, steps: int) -> Rungs | None:
+        """Return the rungs of a sweep as the rule's driver has them, None without pruning."""
+        if issubclass(self.driver, MoashaDriver):
+            return moasha_rungs(steps, self.reduction, self.driver.mend)
+        return Rungs(self.reduction) if self.reduction else None
 
 
 RULES = (

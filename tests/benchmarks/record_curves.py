@@ -18,6 +18,7 @@ from methods.expression import parse_method
 from sweeps.executors.base import Runner
 from sweeps.executors.inline import InlineExecutor
 from sweeps.plan import Plan, make_plan
+from sweeps.pruning import rung_steps
 from sweeps.run import loaded_once, quiet_libraries, trainer
 from sweeps.spec import load_specs
 from sweeps.training.recipe import Recipe
@@ -28,7 +29,7 @@ from tests.benchmarks.curve_table import FOLDER, UNTRAINED, Curve, csv_row, head
 from tests.benchmarks.driving import drive
 
 PERCENT = (5, 11, 15, 22, 27, 33, 40, 50, 60, 70, 85, 100)
-"""Of a trial's steps: closest together where rungs may lie."""
+"""Of a trial's steps: closest together where rungs may lie; those of `rung_steps` are recorded as well."""
 
 
 def main(task: str, seed: str, *overrides: str) -> None:
@@ -37,7 +38,7 @@ def main(task: str, seed: str, *overrides: str) -> None:
     (spec,) = load_specs(FOLDER / f"{task}.yaml", (f"seeds=[{seed}]", *overrides))
     plan = make_plan(spec)
     total = spec.recipe.steps or 100
-    steps = sorted({total * percent // 100 for percent in PERCENT})
+    steps = sorted({*rung_steps(total), *(total * percent // 100 for percent in PERCENT)})
     table = FOLDER / f"{task}-{seed}.csv"
     with table.open("w", newline="") as file, tempfile.TemporaryDirectory() as folder:
         writer = csv.writer(file, lineterminator="\n")

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("rung", sa.Integer(), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("score", sa.Double(), nullable=False),
+        sa.Column("loss", sa.Double()),
         sa.PrimaryKeyConstraint("id", name="pk_frontune_rungs"),
         sa.UniqueConstraint("trial_id", "rung", name="uq_frontune_rungs_trial_id_rung"),
         sa.ForeignKeyConstraint(["trial_id"], ["frontune_trials.id"], name="fk_frontune_rungs_trial_id"),
