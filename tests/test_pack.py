@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from methods.entering import Entering
 from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.frozen import FrozenBase
-from sweeps.training.pack import Pack
+from sweeps.training.pack import PASS_POSITIONS, Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
 from tests.bases import CONFIGS, SIX_METHODS, random_base, random_rows
@@ -62,6 +63,29 @@ def test_six_methods_in_one_batch_have_the_losses_and_gradients_of_six_runs(fami
         assert gradients.keys() == alone.keys() == slot.parameters.keys()
         for name, gradient in alone.items():
             assert (gradients[name] - gradient).norm() <= 1e-12 * max(1.0, gradient.norm().item()), name
+
+
+def test_slots_that_do_not_fit_into_one_pass_are_trained_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = random_base("llama")
+    in_one, shared_out = make_slots(base, SIX_METHODS), make_slots(base, SIX_METHODS)
+    Pack(base, in_one, pad_id=0).step()
+    monkeypatch.setitem(PASS_POSITIONS, "cpu", 120)
+    lengths: list[int] = []
+    hidden = base.hidden
+
+    def seen(tokens_BT: Tensor, attention_BT: Tensor, entering: Entering | None) -> Tensor:
+        assert tokens_BT.numel() <= 120
+        lengths.append(tokens_BT.shape[1])
+        return hidden(tokens_BT, attention_BT, entering)
+
+    monkeypatch.setattr(base, "hidden", seen)
+    Pack(base, shared_out, pad_id=0).step()
+    assert len(lengths) > 1
+    assert lengths == sorted(lengths, reverse=True)
+    for one, other in zip(in_one, shared_out, strict=True):
+        assert abs(one.loss - other.loss) < 1e-13
+        for name, parameter in one.parameters.items():
+            assert torch.allclose(parameter, other.parameters[name], rtol=1e-9, atol=1e-12), name
 
 
 @pytest.mark.parametrize("family", CONFIGS)

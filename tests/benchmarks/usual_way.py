@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -100,23 +101,38 @@ def compare(case: Case, folder: Path) -> None:
     write_rows(case, data)
     accuracies: dict[str, list[float]] = {"usual": [], "ours": []}
 
+    busy_s: dict[str, list[float]] = {"usual": [], "ours": []}
+
     def usual() -> None:
+        before = processor_s()
         with tempfile.TemporaryDirectory(dir=folder) as own:
             accuracies["usual"] = run_usual(case, data, Path(own))
+        busy_s["usual"].append(processor_s() - before)
 
     def ours() -> None:
+        before = processor_s()
         with tempfile.TemporaryDirectory(dir=folder) as own:
             accuracies["ours"] = run_ours(case, data, Path(own))
+        busy_s["ours"].append(processor_s() - before)
 
     theirs_s, ours_s = in_turn(rounds(case.rounds), usual, ours)
     what = f"{case.base}, {len(case.points)} trials of {case.steps} steps"
     row(f"{what}: whole sweep, usual way over `frontune run`", over(theirs_s, ours_s), " times", case.target)
+    row(f"{what}: the same in processor time", over(busy_s["usual"], busy_s["ours"]), " times")
     row(f"{what}: usual way, s", theirs_s, digits=1)
     row(f"{what}: `frontune run`, s", ours_s, digits=1)
+    for name, found in busy_s.items():
+        row(f"{what}: {name}, processor s", found, digits=1)
     for name, found in accuracies.items():
         row(f"{what}: accuracy of the trials, {name}, %", [100 * each for each in found], digits=1)
     gap = 100 * (statistics.mean(accuracies["ours"]) - statistics.mean(accuracies["usual"]))
     row(f"{what}: mean accuracy, ours less theirs, points", [gap], target="within noise", digits=1)
+
+
+def processor_s() -> float:
+    """Processor time of all processes that this one has started and that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def write_rows(case: Case, data: Path) -> None:
