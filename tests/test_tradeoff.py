@@ -152,8 +152,9 @@ def test_only_replicates_have_error_bars() -> None:
 
 
 def test_pruned_trials_are_faint_and_no_part_of_the_front_or_of_a_mean() -> None:
-    stopped = [make_trial(number=i, seed=i, state="pruned", score=0.95) for i in (1, 2)]
-    trials = [make_trial(), *stopped, make_trial(number=3, seed=3, state="pruned", score=None)]
+    scores = ((1, 0.95), (2, 0.95), (3, None))
+    stopped = [make_trial(number=i, seed=i, label="c", state="pruned", score=s) for i, s in scores]
+    trials = [make_trial(), *stopped]
     pruned = pruned_points(trials)
     assert [(p.score, p.is_pareto) for p in pruned] == [(0.95, False)] * 2
     assert pruned[0].hover.endswith("trial 1, pruned")
