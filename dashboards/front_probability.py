@@ -11,8 +11,8 @@ from math import comb, factorial, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.pareto import DIGITS
-from dashboards.replicates import Replicates
+from dashboards.pareto import DIGITS, direction
+from dashboards.replicates import Cost, Replicates
 
 MOST_RESAMPLES = 2000
 """Up to so many different resamples of a configuration's seeds are enumerated (seven seeds have 1,716); of
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 
-def front_probabilities(groups: Sequence[Replicates]) -> dict[str, float]:
+def front_probabilities(groups: Sequence[Replicates], cost: Cost = "trainable_params") -> dict[str, float]:
     """Return the probability of each configuration, by `config_hash`; empty where no seed was repeated.
 
     Each configuration's seeds are resampled with replacement, independently of the others', and the front is
@@ -36,14 +36,16 @@ def front_probabilities(groups: Sequence[Replicates]) -> dict[str, float]:
     (n - 1) / n of the variance that they should (half with 2, two thirds with 3), so with 2 or 3 it shows
     which places on the front are shaky, and is no level of confidence. Examples are not resampled.
     """
+    prices = {id(group): group.cost(cost) for group in groups}
+    groups = [group for group in groups if prices[id(group)] is not None]
     if all(group.n == 1 for group in groups):
         return {}
-    ordered = sorted(groups, key=lambda group: (group.first.trainable_params, group.first.number))
-    means, grid = _resampled_means([group.scores for group in ordered])
+    ordered = sorted(groups, key=lambda group: (prices[id(group)], group.first.number))
+    means, grid = _resampled_means([_higher_is_better(group) for group in ordered])
     # For each configuration and each of its means: the probability that no other beats it.
     unbeaten = [np.ones(len(mean.places)) for mean in means]
     before = _Product(grid)
-    for _, same in groupby(range(len(ordered)), key=lambda i: ordered[i].first.trainable_params):
+    for _, same in groupby(range(len(ordered)), key=lambda i: prices[id(ordered[i])]):
         numbers = list(same)
         for i in numbers:
             unbeaten[i] *= before.values[means[i].places]
@@ -94,6 +96,10 @@ class _Product:
         self._zero_below = max(self._zero_below, start)
         if self._zero_below < stop:
             self.values[self._zero_below : stop] *= mean.unbeating(ties_lose)[self._zero_below - start :]
+
+
+def _higher_is_better(group: Replicates) -> list[float]:
+    return [direction(group.first.metric) * score for score in group.scores]
 
 
 def _resampled_means(scores: Sequence[Sequence[float]]) -> tuple[list[_Means], int]:

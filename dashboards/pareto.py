@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from dashboards.replicates import Replicates, replicates
+from dashboards.replicates import Cost, Replicates, replicates
 from storage.records import TrialRecord
 
 DIGITS = 12
 """Means are compared rounded to these, so that ties are ties however their sums were rounded."""
+LOWER_IS_BETTER = ("ter", "loss")
 
 
 def pareto_front(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -24,22 +25,33 @@ def pareto_front(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
     return [trial for group in front_of(replicates(trials)) for trial in group.trials]
 
 
-def front_of(groups: Iterable[Replicates]) -> list[Replicates]:
-    """Return the configurations that no other beats, ordered by trainable parameters.
+def front_of(groups: Iterable[Replicates], cost: Cost = "trainable_params") -> list[Replicates]:
+    """Return the configurations that no other beats, ordered by cost.
 
-    One is beaten by another with mean score >= and parameters <= with one of them strict; of exact ties the
-    one with the lowest first number stays. O(n log n).
+    One is beaten by another with mean score >= (of metrics such as TER <=) and cost <= with one of them
+    strict; of exact ties the one with the lowest first number stays. One whose cost is not known is left
+    out. O(n log n).
     """
+    known = [
+        (group, round(direction(group.first.metric) * group.score, DIGITS), price)
+        for group in groups
+        if (price := group.cost(cost)) is not None
+    ]
     front: list[Replicates] = []
     best = -math.inf
-    for group, mean in sorted(((group, round(group.score, DIGITS)) for group in groups), key=_cheapest_first):
+    for group, mean, _ in sorted(known, key=_cheapest_first):
         if mean > best:
             front.append(group)
             best = mean
     return front
 
 
-def _cheapest_first(scored: tuple[Replicates, float]) -> tuple[int, float, int]:
-    """Of as many parameters the best first, of exact ties the earliest."""
-    group, mean = scored
-    return group.first.trainable_params, -mean, group.first.number
+def direction(metric: str) -> int:
+    """Return 1 where a higher value of the metric is better, -1 where a lower one is."""
+    return -1 if metric.partition("/")[0] in LOWER_IS_BETTER else 1
+
+
+def _cheapest_first(scored: tuple[Replicates, float, float]) -> tuple[float, float, int]:
+    """Of the same cost the best first, of exact ties the earliest."""
+    group, mean, price = scored
+    return price, -mean, group.first.number

@@ -16,7 +16,7 @@ from pathlib import Path
 from dashboards.files import check_writable, write_atomically
 from dashboards.front_probability import front_probabilities
 from dashboards.pareto import front_of
-from dashboards.replicates import Replicates, replicates
+from dashboards.replicates import Cost, Replicates, replicates
 from storage.records import TrialRecord
 
 Cell = int | float | str | bool | datetime | None
@@ -57,21 +57,39 @@ def csv_columns(trials: Iterable[TrialRecord]) -> list[str]:
     return [csv_cell(name) for name in (*BEFORE, *_hyperparameters(trials), *AFTER)]
 
 
-def write_csv(path: Path, sweeps: Sequence[Sequence[TrialRecord]], front_only: bool) -> None:
-    """Write the trials of each sweep's front ordered by parameters, or all its trials by number, atomically.
+def write_csv(
+    path: Path,
+    sweeps: Sequence[Sequence[TrialRecord]],
+    front_only: bool,
+    cost: Cost = "trainable_params",
+) -> None:
+    """Write the trials of each sweep's front ordered by cost, or all its trials by number, atomically.
 
-    Both have the same columns, those of all trials, so that the two files can be joined.
     Raises FrontuneError if `path` is a folder or lies in none.
     """
     check_writable(path, "the CSV")
+    columns, rows = trial_values(sweeps, front_only, cost)
+    lines = [[csv_cell(name) for name in columns], *([csv_cell(cell) for cell in row] for row in rows)]
+    write_atomically(path, csv_text(lines).encode("utf-8"), "the CSV")
+
+
+def trial_values(
+    sweeps: Sequence[Sequence[TrialRecord]], front_only: bool, cost: Cost = "trainable_params"
+) -> tuple[list[str], list[list[Cell]]]:
+    """Return the names of the columns and a row of values for each trial.
+
+    The front and all trials have the same columns, those of all trials, so that the two can be joined.
+    """
     every = [trial for trials in sweeps for trial in trials]
     hyperparameters = _hyperparameters(every)
-    rows: list[list[str]] = []
+    # Tokens stand in no column unless they are what the front is against.
+    last = [*AFTER, *([cost] if cost not in AFTER else [])]
+    rows: list[list[Cell]] = []
     for trials in sweeps:
-        found = _Means.of(trials)
+        found = _Means.of(trials, cost)
         shown = found.front.values() if front_only else sorted(trials, key=lambda t: t.number)
-        rows += [_row(trial, found, hyperparameters) for trial in shown]
-    write_atomically(path, csv_text([csv_columns(every), *rows]).encode("utf-8"), "the CSV")
+        rows += [_row(trial, found, hyperparameters, last) for trial in shown]
+    return [*BEFORE, *hyperparameters, *last], rows
 
 
 def csv_text(rows: Iterable[Sequence[str]]) -> str:
@@ -112,10 +130,10 @@ class _Means:
     front_probability: Mapping[str, float]
 
     @classmethod
-    def of(cls, trials: Iterable[TrialRecord]) -> _Means:
+    def of(cls, trials: Iterable[TrialRecord], cost: Cost) -> _Means:
         groups = replicates(trials)
-        front = {trial.number: trial for group in front_of(groups) for trial in group.trials}
-        return cls({g.first.config_hash: g for g in groups}, front, front_probabilities(groups))
+        front = {trial.number: trial for group in front_of(groups, cost) for trial in group.trials}
+        return cls({g.first.config_hash: g for g in groups}, front, front_probabilities(groups, cost))
 
     def columns(self, trial: TrialRecord) -> dict[str, Cell]:
         """What is known of the trial by its configuration; nothing where no seed of it has a score."""
@@ -134,7 +152,9 @@ def _hyperparameters(trials: Iterable[TrialRecord]) -> list[str]:
     return sorted(names.difference(BEFORE, AFTER))
 
 
-def _row(trial: TrialRecord, found: _Means, hyperparameters: Sequence[str]) -> list[str]:
+def _row(
+    trial: TrialRecord, found: _Means, hyperparameters: Sequence[str], last: Sequence[str]
+) -> list[Cell]:
     computed: dict[str, Cell] = {
         "trial": trial.number,
         "trainable_pct": trial.trainable_pct if trial.base_params else None,
@@ -146,7 +166,7 @@ def _row(trial: TrialRecord, found: _Means, hyperparameters: Sequence[str]) -> l
         return value
 
     return [
-        *(csv_cell(fixed(name)) for name in BEFORE),
-        *(csv_cell(trial.hyperparameters.get(name)) for name in hyperparameters),
-        *(csv_cell(fixed(name)) for name in AFTER),
+        *map(fixed, BEFORE),
+        *(trial.hyperparameters.get(name) for name in hyperparameters),
+        *map(fixed, last),
     ]

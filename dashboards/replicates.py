@@ -7,9 +7,13 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
+
+Cost = Literal["trainable_params", "stored_params", "peak_memory_bytes", "train_seconds", "train_tokens"]
+"""What a front may be against, each the name of a trial's field; fewer is better."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Replicates:
             return None
         # Not statistics.stdev, whose fractions would take a third of the time of a large plot.
         return math.sqrt(math.fsum((score - self.score) ** 2 for score in self.scores) / (self.n - 1))
+
+    def cost(self, name: Cost) -> float | None:
+        """The mean over the seeds of which it is known; None where it is of none."""
+        known = [value for t in self.trials if (value := getattr(t, name)) is not None]
+        return sum(known) / len(known) if known else None
 
 
 def replicates(trials: Iterable[TrialRecord]) -> list[Replicates]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dashboards.appearance import method_order
 from dashboards.front_probability import front_probabilities
 from dashboards.latex import render_latex
-from dashboards.pareto import front_of
+from dashboards.pareto import direction, front_of
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.printing import one_line, print_count, print_lr, print_score, score_title
 from dashboards.replicates import Replicates, partly_pruned, replicates, scored
@@ -57,10 +57,15 @@ def table_rows(trials: Sequence[TrialRecord]) -> list[TableRow]:
     """
     groups = replicates(trials)
     front = {group.first.config_hash for group in front_of(groups)}
-    best = max((g.score for g in groups), default=None)
+    best = max((direction(g.first.metric) * g.score for g in groups), default=None)
     chances = front_probabilities(groups)
     rows = [
-        _table_row(g, g.first.config_hash in front, g.score == best, chances.get(g.first.config_hash))
+        _table_row(
+            g,
+            g.first.config_hash in front,
+            direction(g.first.metric) * g.score == best,
+            chances.get(g.first.config_hash),
+        )
         for g in groups
     ]
     return sorted(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboards.appearance import method_order
+from dashboards.pareto import direction
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.printing import one_line, print_count, print_score
 from dashboards.replicates import Replicates, replicates
@@ -25,7 +26,6 @@ LAYOUTS = {
     },
 }
 """The columns of each layout: metrics as they are stored, with their headings."""
-LOWER_IS_BETTER = ("loss", "ter")
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def text_cells(
         line += [print_score(*row.values[m], m) if m in row.values else "-" for m in columns]
         cells.append(line)
     for at, metric in enumerate(columns, start=3):
-        lower = metric.partition("/")[0] in LOWER_IS_BETTER
-        known = {n: row.values[metric][0] for n, row in enumerate(rows) if metric in row.values}
-        top = (min if lower else max)(known.values(), default=None)
+        sign = direction(metric)
+        known = {n: sign * row.values[metric][0] for n, row in enumerate(rows) if metric in row.values}
+        top = max(known.values(), default=None)
         best |= {(n, at) for n, value in known.items() if value == top}
     return headings, cells, best
 

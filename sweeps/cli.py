@@ -129,7 +129,7 @@ def refine(name: str, points: int, dry_run: bool, workspace: str) -> None:
     from rich.console import Console
 
     from sweeps.refine import refine as refine_sweep
-    from sweeps.run import quiet_libraries
+    from sweeps.running import quiet_libraries
 
     quiet_libraries()
     sys.exit(refine_sweep(name, workspace, points, dry_run, Console()))
@@ -156,14 +156,26 @@ def status(name: str, workspace: str) -> None:
 
 @main.command()
 @click.argument("name")
-@click.option("--csv", "file", type=click.Path(path_type=Path), help="Where to write; else it is printed.")
-@click.option("--all", "every", is_flag=True, help="Every trial in the CSV, not only the front.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write a CSV; without a file it is printed.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write JSON.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="Write Parquet.")
+@click.option("--all", "every", is_flag=True, help="Every trial in the files, not only the front.")
+@click.option("--metric", default=None, help="Another measured metric [default: the score].")
+@click.option(
+    "--cost",
+    type=click.Choice(
+        ["trainable_params", "stored_params", "peak_memory_bytes", "train_seconds", "train_tokens"]
+    ),
+    default="trainable_params",
+    show_default=True,
+    help="What the front is against.",
+)
 @workspace_option
-def pareto(name: str, file: Path | None, every: bool, workspace: str) -> None:
-    """Write the Pareto front of the sweep NAME as CSV, one row a trial, or print it."""
-    from sweeps.commands import pareto_command
+def pareto(name: str, workspace: str, json_file: Path | None, **options: Any) -> None:
+    """Write the Pareto front of the sweep NAME, one row a trial, or print it."""
+    from sweeps.pareto import FrontRequest, pareto_command
 
-    pareto_command(name, workspace, file, every)
+    pareto_command(name, workspace, FrontRequest(json=json_file, **options))
 
 
 @main.command()

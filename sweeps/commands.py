@@ -14,8 +14,6 @@ import click
 from rich.console import Console
 
 from dashboards.pareto import pareto_front
-from dashboards.pareto_csv import write_csv
-from dashboards.table15 import render_rich, table_rows
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import Refusal, SweepRecord, TrialRecord
@@ -24,11 +22,12 @@ from sweeps.catalogue import sweep_file
 from sweeps.display import refusal_line
 from sweeps.front_replicates import searched
 from sweeps.interrupts import terminable
+from sweeps.pareto import print_front
 
 if TYPE_CHECKING:
     from sweeps.counting import Format
     from sweeps.plan import Plan
-    from sweeps.run import SweepRun
+    from sweeps.running import SweepRun
     from sweeps.spec import SweepSpec
 
 
@@ -50,7 +49,7 @@ def resume_command(name: str, workspace: str, trials: int | None) -> int:
 
 
 def _run(specs: Sequence[SweepSpec], where: str, again: str) -> int:
-    from sweeps.run import check_sweep, quiet_libraries, run_sweep
+    from sweeps.running import check_sweep, quiet_libraries, run_sweep
 
     console, code = Console(), 0
     quiet_libraries()
@@ -80,7 +79,7 @@ def _print_results(done: SweepRun, plan: Plan, console: Console) -> int:
         why = "nothing else is left to try" if len(spec.seeds) == 1 else f"a point takes {len(spec.seeds)}"
         click.echo(f"{n_searched} of {spec.trials} trials: {why}")
     if done.files:
-        _print_front(console, trials)
+        print_front(console, trials)
     else:
         click.echo("no trial has a score")
     for path in done.files:
@@ -124,22 +123,7 @@ def _print_status(sweep: SweepRecord, trials: list[TrialRecord], refusals: list[
     for refusal in refusals:
         click.echo(f"  {refusal_line(refusal)}")
     if pareto_front(trials):
-        _print_front(Console(), trials)
-
-
-def pareto_command(name: str, workspace: str, file: Path | None, every: bool) -> None:
-    """Write the CSV, or print the front; of a file that made several sweeps, each sweep's own."""
-    from sweeps.shown import find
-
-    found = find(_ledger(workspace), name)
-    if file is not None:
-        write_csv(file, list(found.trials.values()), front_only=not every)
-        click.echo(f"wrote {file}")
-        return
-    for name, trials in found.trials.items():
-        if len(found.trials) > 1:
-            click.echo(name)
-        _print_front(Console(), trials)
+        print_front(Console(), trials)
 
 
 def table_command(name: str, workspace: str, form: str, paper: bool, layout: str | None = None) -> None:
@@ -195,11 +179,3 @@ def count_command(base: str, preset: str | None, method: str | None, form: Forma
 
 def _ledger(workspace: str) -> Ledger:
     return Ledger.open(Workspace.open(workspace, create=False).database_url, create=False)
-
-
-def _print_front(console: Console, trials: list[TrialRecord]) -> None:
-    """The front's rows of the table, replicates averaged."""
-    rows = table_rows(trials)
-    front = [row for row in rows if row.is_pareto]
-    console.print(f"Pareto front: {len(front)} of {len(rows)} configurations", highlight=False)
-    console.print(render_rich(front))

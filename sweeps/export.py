@@ -23,7 +23,7 @@ from storage.kept_adapter import kept_adapter
 from storage.ledger import Ledger
 from storage.records import TrialRecord
 from storage.workspace import Workspace
-from sweeps.run import quiet_libraries
+from sweeps.running import quiet_libraries
 from sweeps.shown import find
 
 ABOUT_THE_TRIAL = ("sweep", "number", "title", "label", "task", "metric", "score", "trainable_params")

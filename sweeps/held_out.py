@@ -21,7 +21,7 @@ from storage.tracking import Tracker, TrackingAway
 from storage.workspace import Workspace
 from sweeps.data import Examples, TaskData, prepare_data
 from sweeps.judge import score_texts
-from sweeps.run import loaded_once, quiet_libraries
+from sweeps.running import loaded_once, quiet_libraries
 from sweeps.shown import find
 from sweeps.spec import SweepSpec
 from sweeps.tasks.base import Split

@@ -21,7 +21,7 @@ from sweeps.effort import print_tokens
 from sweeps.expected import Expected, expected_points
 from sweeps.forecast import MethodForecast, forecast, middle
 from sweeps.plan import Plan
-from sweeps.run import announce, check_sweep, known_ledger, loaded_once, quiet_libraries
+from sweeps.running import announce, check_sweep, known_ledger, loaded_once, quiet_libraries
 from sweeps.spec import load_specs
 from sweeps.training.memory import is_out_of_memory
 from sweeps.trial_memory import print_bytes

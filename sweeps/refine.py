@@ -18,7 +18,7 @@ from storage.workspace import Workspace
 from sweeps.plan import Plan
 from sweeps.point import Point
 from sweeps.resume import stored_specs
-from sweeps.run import check_sweep, run_sweep
+from sweeps.running import check_sweep, run_sweep
 from sweeps.sizes import sizes_of
 from sweeps.space import Choice, Range, Space
 from sweeps.study import MethodStudy, open_studies

@@ -23,7 +23,7 @@ from storage.checkpoints import load_tensors, save_tensors
 from storage.kept_adapter import kept_adapter
 from storage.ledger import Ledger
 from storage.workspace import Workspace
-from sweeps.run import quiet_libraries
+from sweeps.running import quiet_libraries
 from sweeps.shown import find
 
 if TYPE_CHECKING:

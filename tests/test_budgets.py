@@ -68,7 +68,7 @@ def test_a_sweep_out_of_time_stops_in_the_middle_of_a_trial_and_goes_on_later(
     workspace, file = make_workspace(), sweep_file(**SIX, wall_clock=ticks)
     with monkeypatch.context() as fast:
         # A clock that ticks whenever it is looked at, which is once for each event.
-        fast.setattr("sweeps.run.Budget", partial(Budget, clock=partial(next, count())))
+        fast.setattr("sweeps.running.Budget", partial(Budget, clock=partial(next, count())))
         result = frontune("run", file, "--workspace", workspace)
     assert_stopped_with_its_front(result, workspace, f"wall_clock of {ticks} s is spent")
     states = [trial.state for trial in trials_of(workspace)]

@@ -26,7 +26,7 @@ KILLS = 24
 """Of the slow proof, spread over the sweep's life: one random moment in each of as many equal parts."""
 LOADED_BEFORE = [
     "sweeps.commands",
-    "sweeps.run",
+    "sweeps.running",
     "sweeps.resume",
     "sweeps.training.train",
     "storage.tracking",

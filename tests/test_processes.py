@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-import sweeps.run
+import sweeps.running
 from methods.errors import FrontuneError
 from sweeps.executors.base import Executor
 from sweeps.executors.crew import MOST_IN_VAIN
@@ -223,8 +223,8 @@ def test_a_sweep_whose_worker_is_killed_in_mid_trial_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    real = sweeps.run.trainer
-    monkeypatch.setattr("sweeps.run.trainer", lambda plan: DiesAtARung(real(plan), tmp_path / "died"))
+    real = sweeps.running.trainer
+    monkeypatch.setattr("sweeps.running.trainer", lambda plan: DiesAtARung(real(plan), tmp_path / "died"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     workspace, file = make_workspace(), sweep_file(executor="processes", **SHORT)
     result = frontune("run", file, "--workspace", workspace)
@@ -238,8 +238,8 @@ def test_a_worker_that_cannot_load_its_base_ends_the_command_with_its_sentence(
     make_workspace: MakeWorkspace, frontune: Frontune, sweep_file: SweepFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    real = sweeps.run.trainer
-    monkeypatch.setattr("sweeps.run.trainer", lambda plan: replace(real(plan), base="/nowhere"))
+    real = sweeps.running.trainer
+    monkeypatch.setattr("sweeps.running.trainer", lambda plan: replace(real(plan), base="/nowhere"))
     result = frontune("run", sweep_file(executor="processes"), "--workspace", make_workspace())
     assert result.exit_code == 2
     assert "unknown base '/nowhere'" in result.stderr

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import sweeps.run
+import sweeps.running
 from methods.errors import FrontuneError
 from sweeps.executors import ray_crew as ray_crew_module
 from sweeps.executors.base import Executor, MakeRunner
@@ -47,7 +47,7 @@ def test_a_sweep_whose_actor_is_killed_in_mid_trial_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    workspace, real, travelled = make_workspace(), sweeps.run.trainer, list[bool]()
+    workspace, real, travelled = make_workspace(), sweeps.running.trainer, list[bool]()
     arrived = workspace / "checkpoints" / "small"
 
     def content(file: str) -> bytes | None:
@@ -56,7 +56,7 @@ def test_a_sweep_whose_actor_is_killed_in_mid_trial_loses_nothing(
 
     monkeypatch.setattr(ray_crew_module, "_content", content)
     monkeypatch.setattr(
-        "sweeps.run.trainer", lambda plan: DiesAtARung(real(plan), tmp_path / "died", arrived)
+        "sweeps.running.trainer", lambda plan: DiesAtARung(real(plan), tmp_path / "died", arrived)
     )
     run = frontune("run", sweep_file(**ONE_CPU, **SHORT), "--workspace", workspace)
     assert run.exit_code == 0, run.output
@@ -122,7 +122,7 @@ def test_a_worker_learns_no_credentials_and_loads_none_of_the_stores_libraries(
     sweep_file: SweepFile,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    workspace, real, travel = make_workspace(), sweeps.run.trainer, list[Any]()
+    workspace, real, travel = make_workspace(), sweeps.running.trainer, list[Any]()
     # What opens stores on servers: the driver has it, and no worker should.
     for name in ("PGPASSWORD", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "correct-horse")
@@ -136,7 +136,7 @@ def test_a_worker_learns_no_credentials_and_loads_none_of_the_stores_libraries(
         really_send(hand, command)
 
     really_send = RayHand.send
-    monkeypatch.setattr("sweeps.run.trainer", maker)
+    monkeypatch.setattr("sweeps.running.trainer", maker)
     monkeypatch.setattr(RayHand, "send", send)
     file = sweep_file(**ONE_CPU, **SHORT | {"trials": 1})
     frontune("run", file, "--workspace", workspace)
@@ -275,8 +275,8 @@ def test_a_machine_that_goes_counts_neither_as_a_retry_nor_as_a_failure(
     sweep_here: list[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real, workspace = sweeps.run.trainer, make_workspace()
-    monkeypatch.setattr("sweeps.run.trainer", lambda plan: lambda device: Leaving(real(plan)(device)))
+    real, workspace = sweeps.running.trainer, make_workspace()
+    monkeypatch.setattr("sweeps.running.trainer", lambda plan: lambda device: Leaving(real(plan)(device)))
     file = sweep_file(max_retries=0, max_failures=1, **SHORT)
     run = frontune("run", file, "--workspace", workspace)
     assert run.exit_code == 0, run.output

@@ -20,7 +20,7 @@ from pathlib import Path
 from methods.loading import meta_base
 from storage.records import TrialRecord
 from sweeps.plan import Plan, make_plan
-from sweeps.run import quiet_libraries
+from sweeps.running import quiet_libraries
 from sweeps.settings import PruningSettings
 from sweeps.spec import check_spec
 from tests.benchmarks.curve_table import FOLDER, Curve, CurveTable, read_curves

@@ -19,7 +19,7 @@ from sweeps.executors.base import Runner
 from sweeps.executors.inline import InlineExecutor
 from sweeps.plan import Plan, make_plan
 from sweeps.pruning import rung_steps
-from sweeps.run import loaded_once, quiet_libraries, trainer
+from sweeps.running import loaded_once, quiet_libraries, trainer
 from sweeps.spec import load_specs
 from sweeps.training.recipe import Recipe
 from sweeps.training.selection import evaluate

@@ -1,0 +1,71 @@
+"""The front by another metric than the score, or against another cost than trainable parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dashboards.pareto import front_of
+from dashboards.printing import one_line, print_score, score_title
+from dashboards.replicates import Cost, replicates
+from methods.errors import FrontuneError, unknown_name
+from storage.records import Measurement, TrialRecord
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COST_TITLES: dict[Cost, str] = {
+    "trainable_params": "# Trainable Parameters",
+    "stored_params": "# Stored Parameters",
+    "peak_memory_bytes": "Peak memory (MB)",
+    "train_seconds": "Training time (s)",
+    "train_tokens": "Training tokens",
+}
+
+
+def scored_by(
+    metric: str, trials: Sequence[TrialRecord], measured: Mapping[int, Sequence[Measurement]]
+) -> list[TrialRecord]:
+    """Return the trials with a metric that was measured on validation as their score, None where it was not.
+
+    Raises FrontuneError where no trial has it, naming those that some have.
+    """
+    values = {
+        number: {each.metric: each.value for each in some if each.split == "validation"}
+        for number, some in measured.items()
+    }
+    known = {name for some in values.values() for name in some} - {"rows_cut"}
+    if metric not in known:
+        raise FrontuneError(unknown_name("metric", metric, known))
+    return [replace(t, metric=metric, score=values.get(t.number, {}).get(metric)) for t in trials]
+
+
+def render_front(trials: Sequence[TrialRecord], cost: Cost) -> Table:
+    """Return the front's configurations for a terminal, seeds averaged, ordered by cost."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    front = front_of(replicates(trials), cost)
+    score = score_title(front[0].first.task, front[0].first.metric) if front else "Score"
+    table = Table(box=box.SIMPLE_HEAD)
+    headings = ["Trial", "Method", "Hyperparameters", COST_TITLES[cost], one_line(score)]
+    if cost != "trainable_params":
+        headings.insert(3, COST_TITLES["trainable_params"])
+    for heading in headings:
+        text = heading in ("Method", "Hyperparameters")
+        table.add_column(Text(heading), justify="left" if text else "right")
+    for group in front:
+        cells = [str(group.first.number), one_line(group.first.title), one_line(group.first.label) or "-"]
+        if cost != "trainable_params":
+            cells.append(f"{group.first.trainable_params:,}")
+        cells.append(_print_cost(group.cost(cost) or 0.0, cost))
+        table.add_row(*map(Text, [*cells, print_score(group.score, group.std, group.first.metric)]))
+    return table
+
+
+def _print_cost(value: float, cost: Cost) -> str:
+    if cost == "peak_memory_bytes":
+        return f"{value / 1e6:,.1f}"
+    return f"{value:,.1f}" if cost == "train_seconds" else f"{value:,.0f}"

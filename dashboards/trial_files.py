@@ -1,0 +1,67 @@
+"""Trials as JSON, Parquet and a pandas frame: the columns of the CSV, with values of their own types."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dashboards.files import check_writable, write_atomically
+from dashboards.pareto_csv import Cell, trial_values
+from dashboards.replicates import Cost
+from storage.records import TrialRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DTYPES = {int: "Int64", float: "Float64", bool: "boolean", str: "string"}
+Sweeps = Sequence[Sequence[TrialRecord]]
+
+
+def write_json(path: Path, sweeps: Sweeps, front_only: bool, cost: Cost = "trainable_params") -> None:
+    """Write a list with an object for each trial; what is not known, or no finite number, is null."""
+    columns, rows = trial_values(sweeps, front_only, cost)
+    content = [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, text.encode("utf-8"), "the JSON")
+
+
+def write_parquet(path: Path, sweeps: Sweeps, front_only: bool, cost: Cost = "trainable_params") -> None:
+    """Write a table with a row for each trial."""
+    import io
+
+    check_writable(path, "the Parquet file")
+    data = io.BytesIO()
+    trial_frame(sweeps, front_only, cost).to_parquet(data, index=False)
+    write_atomically(path, data.getvalue(), "the Parquet file")
+
+
+def trial_frame(sweeps: Sweeps, front_only: bool = False, cost: Cost = "trainable_params") -> pd.DataFrame:
+    """Return a row for each trial; a column that holds texts and numbers holds texts alone."""
+    import pandas as pd
+
+    columns, rows = trial_values(sweeps, front_only, cost)
+    series = (_series([row[at] for row in rows]) for at in range(len(columns)))
+    return pd.DataFrame(dict(zip(columns, series, strict=True)))
+
+
+def _series(values: list[Cell]) -> pd.Series:
+    """Two methods may have a parameter of one name and different types: then all are texts."""
+    import pandas as pd
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        kinds = {float}
+    if len(kinds) > 1:
+        return pd.Series([None if value is None else str(value) for value in values], dtype="string")
+    # Of these types whole numbers stay whole where some are not known.
+    return pd.Series(values, dtype=DTYPES.get(next(iter(kinds), str)))
+
+
+def _plain(value: Cell) -> Cell:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

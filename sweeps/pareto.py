@@ -1,0 +1,85 @@
+"""`frontune pareto`: the front of a sweep on the axes that are asked for, printed or in files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from dashboards.files import check_writable
+from dashboards.other_axes import render_front, scored_by
+from dashboards.pareto import front_of
+from dashboards.pareto_csv import write_csv
+from dashboards.replicates import Cost, replicates
+from dashboards.table15 import render_rich, table_rows
+from dashboards.trial_files import write_json, write_parquet
+from storage.ledger import Ledger
+from storage.records import TrialRecord
+from storage.workspace import Workspace
+from sweeps.shown import find
+
+
+@dataclass(frozen=True)
+class FrontRequest:
+    """What is asked: all trials or the front alone, its axes (None is the sweep's own score), and files."""
+
+    every: bool
+    metric: str | None
+    cost: Cost
+    csv: Path | None
+    json: Path | None
+    parquet: Path | None
+
+
+def pareto_command(name: str, workspace: str, asked: FrontRequest) -> None:
+    """Write the files, or print the front; of a file that made several sweeps, each sweep's own."""
+    wanted = [
+        (asked.csv, write_csv, "the CSV"),
+        (asked.json, write_json, "the JSON"),
+        (asked.parquet, write_parquet, "the Parquet file"),
+    ]
+    with closing(Ledger.open(Workspace.open(workspace, create=False).database_url, create=False)) as ledger:
+        trials = dict(find(ledger, name).trials)
+        if asked.metric is not None:
+            trials = {sweep: _scored_by(asked.metric, some, ledger) for sweep, some in trials.items()}
+    for file, _, what in wanted:
+        if file is not None:
+            check_writable(file, what)
+    for file, write, _ in wanted:
+        if file is not None:
+            write(file, list(trials.values()), not asked.every, asked.cost)
+            click.echo(f"wrote {file}")
+    if not any(file for file, _, _ in wanted):
+        _print(trials, asked)
+
+
+def print_front(console: Console, trials: list[TrialRecord]) -> None:
+    """Print the front's rows of the table, replicates averaged."""
+    rows = table_rows(trials)
+    front = [row for row in rows if row.is_pareto]
+    console.print(f"Pareto front: {len(front)} of {len(rows)} configurations", highlight=False)
+    console.print(render_rich(front))
+
+
+def _print(trials: Mapping[str, list[TrialRecord]], asked: FrontRequest) -> None:
+    console = Console()
+    for name, some in trials.items():
+        if len(trials) > 1:
+            click.echo(name)
+        if asked.metric is None and asked.cost == "trainable_params":
+            print_front(console, some)
+            continue
+        groups = replicates(some)
+        found = f"{len(front_of(groups, asked.cost))} of {len(groups)} configurations"
+        console.print(f"Pareto front: {found}", highlight=False)
+        console.print(render_front(some, asked.cost))
+
+
+def _scored_by(metric: str, trials: list[TrialRecord], ledger: Ledger) -> list[TrialRecord]:
+    if all(trial.metric == metric for trial in trials):
+        return trials
+    return scored_by(metric, trials, {t.number: ledger.measurements(t.sweep, t.number) for t in trials})

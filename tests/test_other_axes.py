@@ -1,0 +1,120 @@
+"""The front on other axes, its files, and results from Python."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from dashboards.front_probability import front_probabilities
+from dashboards.other_axes import scored_by
+from dashboards.pareto import front_of
+from dashboards.replicates import replicates
+from dashboards.trial_files import trial_frame, write_json, write_parquet
+from methods.errors import FrontuneError
+from storage.records import Measurement, TrialRecord
+from sweeps import load_sweep, run
+from tests.conftest import Frontune, SweepFile
+from tests.sweep_outcomes import trials_of
+from tests.test_pareto import make_trial
+
+
+def timed(number: int, seconds: float | None, score: float, **others: Any) -> TrialRecord:
+    values = {"config_hash": f"c{number}", "train_seconds": seconds, "score": score} | others
+    return make_trial(number=number, **values)
+
+
+def test_a_front_against_time_has_other_points_than_one_against_parameters() -> None:
+    trials = [
+        timed(0, 9.0, 0.9, trainable_params=10),
+        timed(1, 5.0, 0.8, trainable_params=20),
+        timed(2, 6.0, 0.7, trainable_params=5),
+        timed(3, None, 1.0, trainable_params=50),
+    ]
+    groups = replicates(trials)
+    assert [g.first.number for g in front_of(groups)] == [2, 0, 3]
+    assert [g.first.number for g in front_of(groups, "train_seconds")] == [1, 0]
+
+
+def test_the_cost_of_replicates_is_their_mean_and_so_is_the_chance_of_the_front_by_it() -> None:
+    steady = [timed(i, 4.0, 0.5, seed=i, config_hash="a") for i in range(2)]
+    mixed = [timed(5 + i, 1.0 + 8 * i, 0.5, seed=i, config_hash="b") for i in range(2)]
+    groups = replicates([*steady, *mixed])
+    assert [g.cost("train_seconds") for g in groups] == [4.0, 5.0]
+    assert [g.first.config_hash for g in front_of(groups, "train_seconds")] == ["a"]
+    assert front_probabilities(groups, "train_seconds") == {"a": 1.0, "b": 0.0}
+
+
+def test_of_a_metric_such_as_ter_the_lower_is_better() -> None:
+    scores = (0.5, 0.6, 0.4)
+    trials = [timed(i, 1.0, x, metric="ter", trainable_params=10 + i) for i, x in enumerate(scores)]
+    assert [g.first.number for g in front_of(replicates(trials))] == [0, 2]
+
+
+def test_another_metric_is_what_was_measured_on_validation() -> None:
+    measured = {0: [Measurement("loss", "train", 1, 9.0), Measurement("loss", "validation", 2, 0.25)], 1: []}
+    found = scored_by("loss", [timed(0, 1.0, 0.5), timed(1, 1.0, 0.6)], measured)
+    assert [(t.metric, t.score) for t in found] == [("loss", 0.25), ("loss", None)]
+    with pytest.raises(FrontuneError, match="unknown metric 'los'; did you mean 'loss'"):
+        scored_by("los", found, measured)
+
+
+def test_json_and_parquet_have_the_columns_of_the_csv_and_values_of_their_types(tmp_path: Path) -> None:
+    trials = [
+        make_trial(hyperparameters={"r": 2, "kind": 1, "bias": True}, score=float("nan"), state="failed"),
+        make_trial(number=1, label="x", hyperparameters={"r": 3, "kind": "=1+1"}, score=0.5, train_tokens=7),
+    ]
+    write_json(tmp_path / "a.json", [trials], front_only=False, cost="train_tokens")
+    first, second = json.loads((tmp_path / "a.json").read_text())
+    assert (first["score"], first["bias"], first["kind"], second["kind"]) == (None, True, 1, "=1+1")
+    assert (second["train_tokens"], second["is_pareto"], first["is_pareto"]) == (7, True, False)
+    write_parquet(tmp_path / "a.parquet", [trials], front_only=False)
+    frame = pd.read_parquet(tmp_path / "a.parquet")
+    assert list(frame.columns) == [name for name in first if name != "train_tokens"]
+    assert frame["kind"].tolist() == ["1", "=1+1"]
+    assert (frame["r"].dtype, frame["r"].tolist()) == ("Int64", [2, 3])
+    assert frame["created_at"].dt.tz is not None
+    assert len(trial_frame([trials], front_only=True)) == 1
+
+
+def test_the_command_writes_and_prints_the_front_that_is_asked_for(
+    finished: Path, frontune: Frontune, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("a.csv", "a.json", "a.parquet")]
+    options = [each for file in files for each in (f"--{file.suffix[1:]}", file)]
+    done = frontune("pareto", "small", *options, "--cost", "train_seconds", "--workspace", finished)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "".join(f"wrote {file}\n" for file in files)
+    wanted = [t.number for g in front_of(replicates(trials_of(finished)), "train_seconds") for t in g.trials]
+    assert [row["trial"] for row in json.loads(files[1].read_text())] == wanted
+    assert pd.read_csv(files[0])["trial"].tolist() == pd.read_parquet(files[2])["trial"].tolist() == wanted
+    axes = ("--metric", "loss", "--cost", "train_tokens")
+    printed = frontune("pareto", "small", *axes, "--workspace", finished)
+    assert printed.exit_code == 0, printed.output
+    assert "demo loss" in " ".join(printed.stdout.split())
+    unknown = frontune("pareto", "small", "--metric", "bleu", "--workspace", finished)
+    assert (unknown.exit_code, "unknown metric 'bleu'" in unknown.stderr) == (2, True)
+
+
+def test_a_sweep_is_run_and_loaded_from_python(sweep_file: SweepFile, tmp_path: Path) -> None:
+    file = sweep_file(methods=None, points=["lora(r_q=1, lr=1e-2)", "lora(r_q=2, lr=1e-2)"], trials=2)
+    results = run(file, workspace=str(tmp_path / "runs"), seeds=[3])
+    frame = results.frame()
+    assert (results.name, list(frame["trial"]), list(frame["seed"])) == ("small", [0, 1], [3, 3])
+    assert {t.number for t in results.front} == set(frame[frame["is_pareto"]]["trial"])
+    assert load_sweep("small", tmp_path / "runs") == results
+    with pytest.raises(FrontuneError, match="unknown sweep 'smal'"):
+        load_sweep("smal", tmp_path / "runs")
+    with pytest.raises(FrontuneError, match="unknown key 'trails'"):
+        run(file, trails=3)
+
+
+def test_the_package_and_the_training_layer_load_without_what_python_users_need() -> None:
+    code = "import sys, sweeps.training.pack; print({'optuna', 'pandas', 'rich'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
