@@ -1,0 +1,5 @@
+"""`python -m sweeps.cli` is `frontune`."""
+
+from sweeps.cli import main
+
+main()
