@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from storage.lease import Lease
+from storage.lease import Lease, SweepTaken
 from storage.records import Provenance, RungScore, TrialOutcome, TrialRecord
 from storage.rungs import rung_scores
 from sweeps.books import ENDED, Books, Ending
@@ -66,6 +66,10 @@ class Driver:
             ending = "complete"
         except KeyboardInterrupt:
             ending = "interrupted"
+        except SweepTaken:
+            # The books are another driver's now.
+            opened = False
+            raise
         except Stopped as stop:
             ending = stop.ending
             self.display.say(str(stop))

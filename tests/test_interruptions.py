@@ -19,7 +19,7 @@ import torch
 
 from methods.errors import FrontuneError
 from methods.loading import load_base, load_tokenizer
-from storage.lease import leased
+from storage.lease import Lease, SweepTaken, leased
 from storage.ledger import Ledger
 from storage.workspace import Workspace
 from sweeps.data import prepare_data, read_examples
@@ -193,6 +193,32 @@ def test_a_sweep_that_is_being_run_is_refused_naming_the_process(
         assert f"sweep 'small' is being run already, by process {os.getpid()} on " in second.stderr
         assert ledger.sweeps() == []
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
+
+
+def test_a_driver_that_lost_its_lease_ends_and_leaves_the_books_to_the_other(
+    make_workspace: MakeWorkspace,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    undisturbed: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace, file = make_workspace(), sweep_file(**QUIET)
+    checks: list[int] = []
+
+    def check(lease: Lease) -> None:
+        checks.append(1)
+        if len(checks) == 6:
+            raise SweepTaken(f"sweep {lease.sweep!r} has been taken over by process 1 on another")
+
+    with monkeypatch.context() as slept:
+        slept.setattr(Lease, "check", check)
+        lost = frontune("run", file, "--workspace", workspace)
+    assert lost.exit_code == 2
+    assert "sweep 'small' has been taken over by process 1 on another" in lost.stderr
+    assert trials_of(workspace)[-1].state == "running"
+    assert runs_of(workspace)[0].info.status == "RUNNING"
+    assert frontune("run", file, "--workspace", workspace).exit_code == 0
+    assert outcome(workspace) == undisturbed
 
 
 def test_an_interruption_that_is_held_back_comes_at_the_end() -> None:
