@@ -179,11 +179,14 @@ def test_a_sweep_killed_again_and_again_ends_with_the_same(
 ) -> None:
     wanted, seconds = undisturbed
     moments, workspace = random.Random(1), make_workspace()
-    ended = None
+    ended, kills = None, 0
     while ended is None:
         command = ("resume", "small") if known_trials(workspace) else ("run", sweep)
-        after = seconds * (0.2 + 0.5 * moments.random())
+        # Ever longer, for a process that is killed before its first rung brings the sweep no further.
+        after = seconds * (0.3 + 0.4 * moments.random() + 0.05 * kills)
         ended, _ = run_for(processes, after, *command, "--workspace", workspace)
+        kills += ended is None
+    assert kills
     assert ended == 0
     assert outcome(workspace) == wanted
     check_that_all_agree(workspace)
