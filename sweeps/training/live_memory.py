@@ -65,7 +65,7 @@ class AttentionOf(TorchFunctionMode):
 
     def __init__(self, device: str) -> None:
         super().__init__()
-        self._attention = _on_cpu if device == "cpu" else _on_gpu
+        self._device = device
 
     def __torch_function__(
         self,
@@ -75,11 +75,12 @@ class AttentionOf(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func is F.scaled_dot_product_attention:
-            return self._attention(*args, **(kwargs or {}))
+            return _attention(self._device, *args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 
-def _on_cpu(
+def _attention(
+    device: str,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -89,28 +90,18 @@ def _on_cpu(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
+    """The arguments after the device are those of torch's own function."""
     mask = _additive(attn_mask, q.dtype)
-    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    out: Tensor = kernel(q, k, v, dropout_p, is_causal, attn_mask=mask, scale=scale)[0]
-    return out
-
-
-def _on_gpu(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
+    out: Tensor
+    if device == "cpu":
+        kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        out = kernel(q, k, v, dropout_p, is_causal, attn_mask=mask, scale=scale)[0]
+        return out
     # The kernel that takes a mask; it keeps the logarithm of a sum for each row where gradients are wanted.
-    mask = _additive(attn_mask, q.dtype)
     if mask is not None:
         mask = mask.expand(q.shape[0], q.shape[1], q.shape[2], k.shape[2])
     kernel = torch.ops.aten._scaled_dot_product_efficient_attention
-    out: Tensor = kernel(q, k, v, mask, torch.is_grad_enabled(), dropout_p, is_causal, scale=scale)[0]
+    out = kernel(q, k, v, mask, torch.is_grad_enabled(), dropout_p, is_causal, scale=scale)[0]
     return out
 
 
