@@ -30,6 +30,7 @@ from storage.records import (
     TrialRecord,
 )
 from storage.rungs import add_rung, rung_scores
+from tests.schemas import schema_differences
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 SWEEP = SweepRecord("démo", "gpt2", "mnli", "accuracy", {"budget": {"trials": 3}, "note": "naïve ≥ 名"}, NOON)
@@ -244,21 +245,8 @@ def test_a_second_open_does_not_migrate(url: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_models_and_migrations_describe_the_same_tables(url: str) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
     ledger = Ledger.open(url)
-    with ledger.engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "version_table": VERSION_TABLE,
-                "include_name": models.is_ours,
-                "compare_type": True,
-                "target_metadata": models.Base.metadata,
-            },
-        )
-        assert compare_metadata(context, models.Base.metadata) == []
+    assert schema_differences(ledger.engine) == []
     ledger.close()
 
 
