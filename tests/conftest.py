@@ -17,11 +17,14 @@ os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 MORE_WORDS = ("true", "neither", "false", "question", "answer", "?", ",", "or")
 Frontune = Callable[..., Result]
@@ -143,6 +146,17 @@ def sweep_here(
     file.write_text(yaml.safe_dump(small_sweep | SHORT, sort_keys=False))
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
     return outcome(workspace)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; of a module, for nothing else in the thread may run an event loop beside it."""
+    from tests.browser import absent, running_browser
+
+    if reason := absent():
+        pytest.skip(reason)
+    with running_browser() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
