@@ -107,7 +107,8 @@ class Ledger:
             return [record_of(Provenance, row) for row in rows]
 
     def save_trial(self, trial: TrialRecord) -> None:
-        """Insert the trial, or update the one with its sweep and number."""
+        """Insert the trial, or update the one with its sweep and number; raises LedgerError where that is of
+        another point or seed."""
         with self.session(write=True) as session:
             _save_trial(session, trial)
 
@@ -255,6 +256,14 @@ def _trial_row(session: Session, sweep: str, number: int) -> TrialRow | None:
     return session.scalars(select(TrialRow).where(TrialRow.sweep == sweep, TrialRow.number == number)).first()
 
 
+def _check_same(row: TrialRow, trial: TrialRecord) -> None:
+    """A number belongs to one point and seed for good: what was trained is never written over."""
+    known, given = (row.study, row.point, row.seed), (trial.study, trial.point, trial.seed)
+    if known != given:
+        was, wanted = (f"{study}, point {point}, seed {seed}" for study, point, seed in (known, given))
+        raise LedgerError(f"trial {trial.sweep}/{trial.number} is {was}, and cannot become {wanted}")
+
+
 def _save_trial(session: Session, trial: TrialRecord) -> TrialRow:
     row = _trial_row(session, trial.sweep, trial.number)
     if row is None:
@@ -262,6 +271,7 @@ def _save_trial(session: Session, trial: TrialRecord) -> TrialRow:
         row = TrialRow(**row_values(trial))
         session.add(row)
     else:
+        _check_same(row, trial)
         for name, value in row_values(trial).items():
             setattr(row, name, value)
     session.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from dashboards.pareto import pareto_front
@@ -42,13 +42,14 @@ class Dealer:
         self._dealt = {m: self._recount(studies[m], explicit) for m in plan.spaces}
         self._closed: set[str] = set()
 
-    def waiting(self) -> list[Deal]:
-        """Points asked for earlier whose score was never told: an interrupted sweep's."""
+    def waiting(self, begun: Collection[tuple[str, int]] = ()) -> list[Deal]:
+        """Points asked for earlier whose score was never told, an interrupted sweep's, and those `begun`
+        (by study and number): a trial of theirs has not ended, whatever their study was told."""
         return [
             Deal(study, number, point)
             for study in self._studies.values()
             for number, point, waits in study.asked()
-            if waits
+            if waits or ((study.name, number) in begun and self._plan.refusal(point) is None)
         ]
 
     def dealt(self, method: str, number: int) -> Deal:

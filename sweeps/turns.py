@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import count
 
+from storage.records import TrialRecord
 from sweeps.books import ENDED, Books
 from sweeps.budget import Budget
 from sweeps.dealer import Deal, Dealer, widening
@@ -34,7 +37,17 @@ class Turns:
     _refused: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self._unfinished = self.dealer.waiting()
+        """Points of an interrupted run come first, in the order in which their trials began."""
+        began: dict[tuple[str, int], int] = {}
+        begun: set[tuple[str, int]] = set()
+        for trial in searched(self.books.trials.values(), self.plan.spec.seeds):
+            point = trial.study, trial.point
+            began[point] = min(trial.number, began.get(point, trial.number))
+            if trial.state not in ENDED:
+                begun.add(point)
+        self._unfinished = sorted(
+            self.dealer.waiting(begun), key=lambda deal: began.get((deal.study.name, deal.number), math.inf)
+        )
 
     def next(self, anything_runs: bool) -> PlannedTrial | None:
         """A trial that is tried again, the next replicate of the point at hand, the first of a new one, or,
@@ -59,13 +72,20 @@ class Turns:
         self._tell(self._deals[number])
 
     def _replicates(self, deal: Deal) -> list[PlannedTrial]:
-        """The trials of a point that have not ended; of a point from an interrupted run some may have."""
-        books = self.books
-        mine = {n: books.trials[n] for n in books.of_point.get((deal.study.name, deal.number), ())}
-        first = min(mine, default=books.next_number)
-        planned = self._plan_trials(deal, {seed: first + i for i, seed in enumerate(self.plan.spec.seeds)})
+        """The trials of a point that have not ended; of a point from an interrupted run some may have, and
+        the others keep the numbers they were begun with."""
+        known, new = self._known_by_seed(deal), count(self.books.next_number)
+        numbers = {s: known[s].number if s in known else next(new) for s in self.plan.spec.seeds}
+        planned = self._plan_trials(deal, numbers)
         self._tell(deal)
-        return [p for p in planned if p.spec.number not in mine or mine[p.spec.number].state not in ENDED]
+        ended = {trial.number for trial in known.values() if trial.state in ENDED}
+        return [trial for trial in planned if trial.spec.number not in ended]
+
+    def _known_by_seed(self, deal: Deal) -> dict[int, TrialRecord]:
+        """The trials of a point that have begun, but for further seeds of the front."""
+        numbers = self.books.of_point.get((deal.study.name, deal.number), ())
+        trials = [self.books.trials[number] for number in sorted(numbers, reverse=True)]
+        return {trial.seed: trial for trial in searched(trials, self.plan.spec.seeds)}
 
     def _front_replicates(self) -> list[PlannedTrial]:
         """The further seeds of the front's configurations, once its scores are known."""
@@ -108,8 +128,7 @@ class Turns:
 
     def _tell(self, deal: Deal) -> None:
         """Tell the study how a point fared, once all of its replicates have ended."""
-        books, n_seeds = self.books, len(self.plan.spec.seeds)
-        numbers = sorted(books.of_point.get((deal.study.name, deal.number), ()))[:n_seeds]
-        trials = [books.trials[n] for n in numbers if books.trials[n].state in ENDED]
-        if len(trials) == n_seeds:
+        known = self._known_by_seed(deal)
+        trials = [known[s] for s in self.plan.spec.seeds if s in known and known[s].state in ENDED]
+        if len(trials) == len(self.plan.spec.seeds):
             patiently(lambda: tell_study(deal.study, deal.number, trials), self.display.say)

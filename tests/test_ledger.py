@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -144,6 +144,15 @@ def test_saving_a_trial_again_updates_it(ledger: Ledger) -> None:
     again = replace(FULL_TRIAL, state="complete", reason=None, score=0.75)
     ledger.save_trial(again)
     assert ledger.trials("démo") == [again]
+
+
+@pytest.mark.parametrize("other", [{"study": "démo/other"}, {"point": 99}, {"seed": 99}])
+def test_a_number_never_passes_to_another_point_or_seed(ledger: Ledger, other: dict[str, Any]) -> None:
+    ledger.save_trial(FULL_TRIAL)
+    for save in (ledger.save_trial, lambda trial: ledger.save_outcome(TrialOutcome(trial))):
+        with pytest.raises(LedgerError, match=f"^trial démo/{FULL_TRIAL.number} is .+ and cannot become"):
+            save(replace(FULL_TRIAL, **other))
+    assert ledger.trials("démo") == [FULL_TRIAL]
 
 
 def test_trials_are_ordered_by_number(ledger: Ledger) -> None:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
 from dashboards.pareto import pareto_front
+from sweeps.point import Point
+from sweeps.running import check_sweep, run_sweep
+from sweeps.spec import load_specs
 from tests.conftest import Frontune, SweepFile
-from tests.sweep_outcomes import trials_of
+from tests.sweep_outcomes import outcome, trials_of
+from tests.test_interruptions import interrupt_at
 
 
 def test_new_points_lie_in_gaps_of_the_front_are_shown_first_and_trained_once(
@@ -34,3 +41,27 @@ def test_new_points_lie_in_gaps_of_the_front_are_shown_first_and_trained_once(
     again = frontune("run", file, "--workspace", workspace)
     assert again.exit_code == 0
     assert len(trials_of(workspace)) == 4
+
+
+def test_points_added_to_an_interrupted_sweep_of_several_seeds_overwrite_no_trial(
+    make_workspace: Callable[[], Path], frontune: Frontune, sweep_file: SweepFile
+) -> None:
+    workspace = make_workspace()
+    points = ["lora(r_q=1, lr=1e-2)", "adapter_l(r=2, lr=1e-2)"]
+    file = sweep_file(methods=None, points=points, trials=None)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        interrupt_at(monkeypatch, "sweeps.training.pack:Pack.step", 8, "before")
+        assert frontune("run", file, "--workspace", workspace).exit_code == 130
+    assert [t.state for t in trials_of(workspace)] == ["complete", "complete", "interrupted"]
+    before = outcome(workspace)
+    (spec,) = load_specs(file, (f"workspace={workspace}",))
+    added = Point("lora", {"r_q": 2, "lr": 1e-2})
+    assert run_sweep(check_sweep(spec), Console(quiet=True), (added,)).ending == "complete"
+    assert outcome(workspace)[:2] == before[:2]
+    of_seed = [(t.number, t.method, t.seed, t.state) for t in trials_of(workspace)[2:]]
+    assert of_seed == [
+        (2, "adapter_l", 0, "complete"),
+        (3, "adapter_l", 1, "complete"),
+        (4, "lora", 0, "complete"),
+        (5, "lora", 1, "complete"),
+    ]
