@@ -15,6 +15,7 @@ from methods.errors import unknown_name
 from storage.models import (
     ArtifactRow,
     MeasurementRow,
+    ProgressRow,
     ProvenanceRow,
     RefusalRow,
     SweepRow,
@@ -127,6 +128,7 @@ class Ledger:
                 )
         with self.session(write=True) as session:
             row = _save_trial(session, trial)
+            session.execute(delete(ProgressRow).where(ProgressRow.trial_id == row.id))
             session.execute(delete(MeasurementRow).where(MeasurementRow.trial_id == row.id))
             session.execute(
                 delete(ArtifactRow).where(

@@ -160,6 +160,18 @@ class RungRow(Base):
     loss: Mapped[float | None]
 
 
+class ProgressRow(Base):
+    __tablename__ = "frontune_progress"
+
+    trial_id: Mapped[int] = mapped_column(ForeignKey("frontune_trials.id"), primary_key=True)
+    step: Mapped[int]
+    steps: Mapped[int]
+    at: Mapped[datetime]
+    first_step: Mapped[int]
+    first_at: Mapped[datetime]
+    losses: Mapped[list[Any]] = mapped_column(JSON)
+
+
 class LeaseRow(Base):
     __tablename__ = "frontune_leases"
 

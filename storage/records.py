@@ -116,6 +116,24 @@ class RungScore:
 
 
 @dataclass(frozen=True)
+class TrialProgress:
+    """How far a running trial was when it was last written down: at `at` it had finished `step` of `steps`.
+
+    `first_step` at `first_at` is where this attempt was seen first: one that goes on from its last state does
+    not begin at 1. `losses` are (step, mean loss of the steps since the entry before), about a hundred of a
+    whole trial.
+    """
+
+    number: int
+    step: int
+    steps: int
+    at: datetime
+    first_step: int
+    first_at: datetime
+    losses: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Artifact:
     """A file that a trial or (number None) a sweep left behind; `path` is relative to the workspace."""
 

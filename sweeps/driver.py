@@ -22,6 +22,7 @@ from sweeps.judge import Judged, judge, keep
 from sweeps.patience import patiently
 from sweeps.plan import Plan
 from sweeps.point import Point
+from sweeps.progress_notes import ProgressNotes
 from sweeps.pruning import Rungs, rung_number
 from sweeps.study import open_studies
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
@@ -94,6 +95,7 @@ class Driver:
         for point in self.added:
             if not studies[point.method].knows(point):
                 studies[point.method].add(point)
+        self._notes = ProgressNotes(books.ledger, spec.name)
         self._turns = Turns(plan, books, self.budget, dealer, self.display, self.provenance.git_commit)
 
     def _run_to_the_end(self) -> None:
@@ -143,6 +145,7 @@ class Driver:
         planned = self._running[event.number]
         if isinstance(event, Progress):
             self.display.stepped(event)
+            self._notes.stepped(event)
         elif isinstance(event, Scoring):
             self.display.scoring(event.number)
         elif isinstance(event, Rung):
@@ -209,6 +212,7 @@ class Driver:
         """A trial's end, everywhere: ledger, MLflow, then its study once all replicates ended."""
         trial = self.books.end(outcome)
         self._running.pop(trial.number)
+        self._notes.ended(trial.number)
         self.display.ended(trial)
         if trial.state in ENDED:
             self._forget_state(trial)

@@ -19,6 +19,7 @@ from methods.errors import FrontuneError
 from storage import models, schema
 from storage.ledger import Ledger, LedgerError
 from storage.migrations import HEAD, REVISIONS, VERSION_TABLE
+from storage.progress import progress_of, save_progress
 from storage.records import (
     Artifact,
     Measurement,
@@ -27,6 +28,7 @@ from storage.records import (
     RungScore,
     SweepRecord,
     TrialOutcome,
+    TrialProgress,
     TrialRecord,
 )
 from storage.rungs import add_rung, rung_scores
@@ -282,6 +284,35 @@ def test_a_ledger_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(tm
         assert ledger.measurements("old", 0) == [Measurement("loss", "train", 1, 2.0)]
         add_rung(ledger, "old", RungScore(0, 0, 3, 0.25))
         assert len(rung_scores(ledger, "old")) == 1
+
+
+def test_a_ledger_of_the_second_schema_learns_how_far_running_trials_are(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    file.write_bytes((Path(__file__).parent / "golden" / "ledger-0002.db").read_bytes())
+    with closing(Ledger.open(f"sqlite:///{file}")) as ledger:
+        assert [(t.state, t.score, t.train_tokens) for t in ledger.trials("old")] == [
+            ("complete", 0.5, 99),
+            ("running", None, None),
+        ]
+        assert rung_scores(ledger, "old") == [RungScore(1, 0, 3, 0.25, 1.5)]
+        assert progress_of(ledger, "old") == []
+        save_progress(ledger, "old", [TrialProgress(1, 4, 9, NOON, 1, NOON)])
+        assert [each.step for each in progress_of(ledger, "old")] == [4]
+
+
+def test_progress_is_that_of_running_trials_and_the_last_that_was_told(ledger: Ledger) -> None:
+    for number in (0, 1, 2):
+        ledger.save_trial(replace(TRIAL, number=number, state="running", score=None))
+    second = TrialProgress(2, 3, 100, NOON + timedelta(seconds=9), 1, NOON, ((1, 2.5), (3, 1.25)))
+    first = [TrialProgress(number, 1, 100, NOON, 1, NOON, ((1, 2.5),)) for number in (1, 2)]
+    save_progress(ledger, "démo", [*first, TrialProgress(9, 1, 100, NOON, 1, NOON)])
+    save_progress(ledger, "démo", [second])
+    save_progress(ledger, "démo", [])
+    assert progress_of(ledger, "démo") == [first[0], second]
+    ledger.save_outcome(TrialOutcome(replace(TRIAL, number=2)))
+    save_progress(ledger, "démo", [second])
+    assert progress_of(ledger, "démo") == [first[0]]
+    assert progress_of(ledger, "another") == []
 
 
 def test_rungs_come_back_in_the_order_in_which_they_were_reached(ledger: Ledger) -> None:
