@@ -115,6 +115,18 @@ def test_streams_are_not_kept_for_less_than_two_epochs_or_beyond_the_budget() ->
     whole.close()
 
 
+def test_whether_streams_are_kept_depends_on_no_trial_before() -> None:
+    base = random_base("gpt2")
+    lower = LowerLayers(base, 0, budget_bytes=sum(row.tokens for row in ROWS) * 24 * 8)
+    for n_layers in (1, 2, 1):
+        slot = slot_on(base, f"ft_top2(n_layers={n_layers})")
+        slot.lower = lower.of(slot)
+        assert slot.lower is not None
+        assert slot.lower.layer == 3 - n_layers
+        slot.close()
+    assert len(lower.kept) == 1, "beyond the budget the layer that was used longest ago is forgotten"
+
+
 def test_a_rows_stream_does_not_depend_on_what_was_asked_for_before() -> None:
     base = random_base("llama", torch.float32)
     one, other = (LowerStates(base, 1, ROWS, 0) for _ in range(2))

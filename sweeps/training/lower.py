@@ -18,7 +18,8 @@ from sweeps.training.batches import Row, collate
 from sweeps.training.slot import Slot
 
 BUDGET_BYTES = 512 * 2**20
-"""Of all that is kept on a device; a base whose rows need more is passed whole in every step."""
+"""Of what is kept on a device while no trial needs it; a base of whose rows one layer needs more is passed
+whole in every step."""
 WORTH_IT = 2
 """Epochs from which on it pays; one took 1.1 (SmolLM2) to 1.3 times (tiny) as long (docs/performance.md)."""
 BLOCK = 16
@@ -68,26 +69,29 @@ class LowerStates:
 
 
 class LowerLayers:
-    """The kept streams of a device, shared by all trials that need the same."""
+    """The kept streams of a device, shared by all trials that need the same; `kept` is by layer, the one
+    that was asked for last at the end."""
 
     def __init__(self, base: FrozenBase, pad_id: int, budget_bytes: int = BUDGET_BYTES) -> None:
-        self._base, self._pad_id, self._left = base, pad_id, budget_bytes
-        self._kept: dict[int, LowerStates] = {}
+        self._base, self._pad_id, self._budget = base, pad_id, budget_bytes
+        self.kept: dict[int, LowerStates] = {}
 
     def of(self, slot: Slot) -> LowerStates | None:
         """Return what the slot may enter its lowest layer with; None where that would save nothing, as for
-        a run of an epoch, or cost too much memory."""
+        a run of an epoch, or cost too much memory, whatever other trials need."""
         layer = lowest_layer(slot)
         if layer == 0 or sum(map(len, slot.plan)) < WORTH_IT * len(slot.rows):
             return None
-        if layer not in self._kept:
-            tokens = sum(row.tokens for row in slot.rows)
-            needed = tokens * self._base.shape.d_model * self._base.dtype.itemsize
-            if needed > self._left:
-                return None
-            self._left -= needed
-            self._kept[layer] = LowerStates(self._base, layer, slot.rows, self._pad_id)
-        return self._kept[layer]
+        tokens = sum(row.tokens for row in slot.rows)
+        needed = tokens * self._base.shape.d_model * self._base.dtype.itemsize
+        if needed > self._budget:
+            return None
+        states = self.kept.pop(layer, None) or LowerStates(self._base, layer, slot.rows, self._pad_id)
+        # A slot that still enters a layer that is forgotten here has its streams for as long as it trains.
+        while self.kept and needed * (len(self.kept) + 1) > self._budget:
+            del self.kept[next(iter(self.kept))]
+        self.kept[layer] = states
+        return states
 
 
 def entering_of(numbered: Sequence[tuple[Slot, Sequence[int]]], length: int) -> Entering | None:
