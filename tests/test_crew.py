@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from methods.errors import FrontuneError
-from sweeps.executors.crew import Crew
+from sweeps.executors.crew import MOST_IN_VAIN, Crew
 from sweeps.executors.messages import Cancel, Close, Command, Gone, Happened, Message, Room, Submit
 from sweeps.executors.pulse import Pulse
 from sweeps.executors.staff import Hand
 from sweeps.executors.throttle import Throttle
 from sweeps.executors.wear import MOST_MORE_BYTES, Wear
-from sweeps.trial import Failed, Finished, Progress, Scoring, TrialEvent
+from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent
 from tests.runners import result, scripted_trial
 
 
@@ -123,6 +123,41 @@ def test_a_worn_worker_gets_no_more_trials_and_is_replaced_when_it_is_empty(tmp_
     assert worn.is_ended
     assert len(staff.hands) == 2
     assert crew.capacity == 1
+
+
+def test_a_worn_worker_whose_last_trial_was_cancelled_is_replaced_when_it_says_so(tmp_path: Path) -> None:
+    staff = FakeStaff(n_places=2)
+    crew = Crew(staff, 60)
+    for number in (0, 1):
+        crew.submit(scripted_trial(number, "walk", tmp_path))
+    worn, other = staff.hands
+    crew.cancel(0)
+    worn.says = [Room(0, submits=1, cancels=1, worn=True)]
+    other.says = [Happened(other.ticket(), progress(1, 1))]
+    assert next(crew.events()) == progress(1, 1)
+    assert worn.is_ended
+    assert crew.capacity == 1
+
+
+def test_a_place_is_not_given_up_while_trials_get_on_there(tmp_path: Path) -> None:
+    staff = FakeStaff()
+    crew = Crew(staff, 60)
+    for number in range(2 * MOST_IN_VAIN):
+        crew.submit(scripted_trial(number, "walk", tmp_path))
+        hand = staff.hands[-1]
+        hand.says = [Happened(hand.ticket(), Rung(number, 1, None)), Gone("was killed")]
+        assert isinstance(list(crew.events())[-1], Failed)
+
+
+def test_a_place_is_not_given_up_for_machines_that_went(tmp_path: Path) -> None:
+    staff = FakeStaff()
+    crew = Crew(staff, 60)
+    for number in range(2 * MOST_IN_VAIN):
+        crew.submit(scripted_trial(number, "walk", tmp_path))
+        staff.hands[-1].says = [Gone("died with its node", with_machine=True)]
+        (event,) = crew.events()
+        assert isinstance(event, Failed)
+        assert event.kind == "machine_lost"
 
 
 def test_a_worker_that_is_gone_gives_back_all_its_trials_after_what_it_had_said(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from methods.errors import FrontuneError
 from sweeps.executors.messages import Broken, Close, Gone, Happened, Message, Room
 from sweeps.executors.staff import Member, Staff
-from sweeps.trial import Failed, FailureKind, Finished, TrialEvent, TrialSpec
+from sweeps.trial import Failed, FailureKind, Finished, Rung, TrialEvent, TrialSpec
 
 QUIET_S = 1.0
 """So long `events` waits for one."""
 CLOSE_S = 5.0
 """So long workers may take to end by themselves; then they are killed."""
 MOST_IN_VAIN = 5
-"""So many workers in a row that end without finishing a trial, and the place is given up."""
+"""So many workers in a row that end with no trial that ended or passed a rung, and the place is given up."""
 
 
 class Crew:
@@ -117,6 +117,7 @@ class Crew:
     def _hear(self, member: Member, message: Message) -> None:
         if isinstance(message, Room):
             member.room = message
+            self._retire_if_worn(member)
         elif isinstance(message, Happened):
             self._happened(member, message)
         elif isinstance(message, Broken):
@@ -130,10 +131,10 @@ class Crew:
         if message.ticket not in member.tickets:
             return
         self._came.append((message.ticket, message.event))
+        if isinstance(message.event, Rung | Finished):
+            self._in_vain[member.place] = 0
         if isinstance(message.event, Finished | Failed):
             del member.tickets[message.ticket]
-            if isinstance(message.event, Finished):
-                self._in_vain[member.place] = 0
         self._retire_if_worn(member)
 
     def _retire_if_worn(self, member: Member) -> None:
@@ -162,7 +163,7 @@ class Crew:
         for ticket, trial in member.tickets.items():
             failed = Failed(trial.number, self._last_loss, words.traceback if words else "", kind)
             self._came.append((ticket, failed))
-        self._in_vain[member.place] += 1
+        self._in_vain[member.place] += kind == "lost"
 
     def _fill_places(self) -> None:
         """Put a worker where there is none, but not where one after the other came to nothing."""
@@ -173,6 +174,6 @@ class Crew:
                 self._members.append(Member(place, hand, hand.first_room))
         if places and not self._members:
             raise FrontuneError(
-                f"no worker is left: {MOST_IN_VAIN} in a row ended without finishing a trial, the last one "
+                f"no worker is left: {MOST_IN_VAIN} in a row ended with no trial that got on, the last one "
                 f"because {self._last_loss}"
             )
