@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from sweeps.executors.processes import process_crew
 from sweeps.trial import Failed, Finished, Progress, TrialEvent
 from tests.conftest import SHORT, Frontune, SweepFile
 from tests.events import drained, ended, first
-from tests.runners import DiesAtARung, Scripted, scripted_trial
+from tests.runners import DiesAtARung, Scripted, Tells, scripted_trial
 from tests.sweep_outcomes import outcome
 from tests.test_interruptions import MakeWorkspace
 
@@ -149,6 +150,26 @@ def test_a_worker_sees_its_device_alone_before_torch_is_loaded_and_prints_to_its
     for place, visible in enumerate("47"):
         log = (logs / f"worker-{place}.log").read_text()
         assert f"device cuda:0, visible '{visible}', torch False\n" in log
+
+
+def test_a_worker_learns_no_credentials_and_keeps_what_it_needs(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = ("FRONTUNE_DATABASE_URL", "FRONTUNE_TRACKING_URI", "PGPASSWORD", "MLFLOW_TRACKING_PASSWORD")
+    secret = (*stores, "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD")
+    kept = ("HF_TOKEN", "HF_HOME", "OMP_NUM_THREADS", "FRONTUNE_PLUGINS")
+    for name in (*secret, *kept):
+        monkeypatch.setenv(name, "1")
+    executor = process_crew(Tells(Scripted()), ["cpu"], logs, timeout_s=600)
+    try:
+        executor.submit(scripted_trial(0, "walk", tmp_path))
+        told = ended(drained(executor, 0))[0]
+    finally:
+        executor.close()
+    assert isinstance(told, Failed)
+    environment = ast.literal_eval(told.traceback)
+    assert not set(secret) & set(environment)
+    assert {*kept, "PATH"} <= set(environment)
 
 
 def test_closing_leaves_no_process_whatever_the_workers_do(logs: Path, tmp_path: Path) -> None:

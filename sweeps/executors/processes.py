@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from sweeps.executors.crew import Crew
 from sweeps.executors.devices import confined
 from sweeps.executors.messages import Close, Command, Gone, Message, Room
 from sweeps.executors.staff import Hand
+from sweeps.executors.withheld import withheld
 from sweeps.executors.worker_process import work
 
 
@@ -85,7 +87,7 @@ class ProcessStaff:
         mine, theirs = self._context.Pipe()
         process = self._context.Process(
             target=work,
-            args=(theirs, self._maker, device, environment, str(log)),
+            args=(theirs, self._maker, device, environment, withheld(os.environ), str(log)),
             name=f"frontune-worker-{place}",
             daemon=True,
         )

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
@@ -35,11 +35,24 @@ class PipeLine:
             self._pipe.send(message)
 
 
-def work(pipe: Connection, maker: bytes, device: str, environment: Mapping[str, str], log: str) -> None:
-    """Be a worker until the driver closes the pipe; `maker` is a pickled `MakeRunner`."""
+def work(
+    pipe: Connection,
+    maker: bytes,
+    device: str,
+    environment: Mapping[str, str],
+    withheld: Sequence[str],
+    log: str,
+) -> None:
+    """Be a worker until the driver closes the pipe; `maker` is a pickled `MakeRunner`.
+
+    The variables `withheld` are forgotten before anything that a sweep brings with it is loaded. The driver
+    itself cannot drop them while it starts a process: its threads may read them at any moment.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _write_to(log)
+    for name in withheld:
+        os.environ.pop(name, None)
     os.environ.update(environment)
     print(f"worker on {device}, process {os.getpid()}", flush=True)
     line, pulse = PipeLine(pipe), Pulse()
