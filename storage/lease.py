@@ -18,6 +18,8 @@ from storage.ledger import Ledger, LedgerError
 from storage.models import LeaseRow
 
 RENEWED_EVERY_S = 10
+UNSURE_AFTER_S = 20
+"""So long after its last renewal a lease may be another's; a renewal may take its time."""
 STALE_AFTER_S = 60
 
 
@@ -29,24 +31,39 @@ class SweepTaken(LedgerError):
 class Lease:
     """The right to drive a sweep; `check` says whether it is still held."""
 
+    ledger: Ledger
     sweep: str
     holder: tuple[str, str]
+    renewed_at: datetime
     taken_by: str = ""
     ended: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
         """Raise SweepTaken if another process has taken the sweep over since, as it may from a machine that
-        slept."""
+        slept; the ledger is asked where the last renewal is long ago."""
+        # By the time of day: other clocks stand still while a machine is suspended.
+        if not self.taken_by and abs((datetime.now(UTC) - self.renewed_at).total_seconds()) > UNSURE_AFTER_S:
+            self.renew()
         if self.taken_by:
             raise SweepTaken(f"sweep {self.sweep!r} has been taken over by {self.taken_by}")
+
+    def renew(self) -> None:
+        """Give a sign of life, or learn who has taken the sweep over."""
+        with self.ledger.session(write=True) as session:
+            row, now = session.get(LeaseRow, self.sweep, with_for_update=True), datetime.now(UTC)
+            if row is None or (row.host, row.process) != self.holder:
+                self.taken_by = "nobody, by hand" if row is None else _described(row, now)
+                return
+            row.renewed_at = now
+        self.renewed_at = now
 
 
 @contextmanager
 def leased(ledger: Ledger, sweep: str) -> Iterator[Lease]:
     """Hold the sweep's lease; raises SweepTaken, saying who holds it and since when, if another does."""
-    lease = Lease(sweep, (socket.gethostname(), _identity(os.getpid())))
-    _take(ledger, lease)
-    renewing = threading.Thread(target=_renew, args=(ledger, lease), daemon=True)
+    lease = Lease(ledger, sweep, (socket.gethostname(), _identity(os.getpid())), datetime.now(UTC))
+    _take(lease)
+    renewing = threading.Thread(target=_keep, args=(lease,), daemon=True)
     renewing.start()
     try:
         yield lease
@@ -55,7 +72,7 @@ def leased(ledger: Ledger, sweep: str) -> Iterator[Lease]:
         renewing.join(RENEWED_EVERY_S)
         # A ledger that is away keeps the lease: it goes stale by itself.
         with suppress(LedgerError):
-            _give_back(ledger, lease)
+            _give_back(lease)
 
 
 def holder(ledger: Ledger, sweep: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str | None:
@@ -77,10 +94,10 @@ def drop_stale_lease(ledger: Ledger, sweep: str, *, only_look: bool = False) -> 
         return _described(row, now)
 
 
-def _take(ledger: Ledger, lease: Lease) -> None:
-    now = datetime.now(UTC)
+def _take(lease: Lease) -> None:
+    now = lease.renewed_at
     host, process = lease.holder
-    with ledger.session(write=True) as session:
+    with lease.ledger.session(write=True) as session:
         if session.get_bind().dialect.name == "postgresql":
             # SQLite's write lock keeps others out; here a row that does not exist yet cannot be locked.
             session.execute(text(f"LOCK TABLE {LeaseRow.__tablename__} IN EXCLUSIVE MODE"))
@@ -93,22 +110,15 @@ def _take(ledger: Ledger, lease: Lease) -> None:
         session.add(LeaseRow(sweep=lease.sweep, host=host, process=process, since=now, renewed_at=now))
 
 
-def _renew(ledger: Ledger, lease: Lease) -> None:
-    while not lease.ended.wait(RENEWED_EVERY_S):
-        try:
-            with ledger.session(write=True) as session:
-                row = session.get(LeaseRow, lease.sweep, with_for_update=True)
-                if row is None or (row.host, row.process) != lease.holder:
-                    lease.taken_by = "nobody, by hand" if row is None else _described(row, datetime.now(UTC))
-                    return
-                row.renewed_at = datetime.now(UTC)
-        except FrontuneError:
-            # Away for a while; if for long, another driver may take over, which the next renewal sees.
-            continue
+def _keep(lease: Lease) -> None:
+    while not lease.taken_by and not lease.ended.wait(RENEWED_EVERY_S):
+        # Away for a while; if for long, another driver may take over, which the next renewal sees.
+        with suppress(FrontuneError):
+            lease.renew()
 
 
-def _give_back(ledger: Ledger, lease: Lease) -> None:
-    with ledger.session(write=True) as session:
+def _give_back(lease: Lease) -> None:
+    with lease.ledger.session(write=True) as session:
         row = session.get(LeaseRow, lease.sweep)
         if row is not None and (row.host, row.process) == lease.holder:
             session.delete(row)

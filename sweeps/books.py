@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from dashboards.pareto import pareto_front
 from methods.errors import FrontuneError
+from storage.lease import Lease
 from storage.ledger import Ledger
 from storage.records import (
     Artifact,
@@ -51,6 +52,7 @@ class Books:
     plan: Plan
     workspace: Workspace
     ledger: Ledger
+    lease: Lease
     mirror: Mirror
     say: Callable[[str], None]
     trials: dict[int, TrialRecord] = field(default_factory=dict)
@@ -87,15 +89,19 @@ class Books:
         self._open_parent()
         self.send_missed()
 
+    def check_lease(self) -> None:
+        """Raise SweepTaken where the books are another driver's by now."""
+        self._patiently(self.lease.check)
+
     def begin(self, trial: TrialRecord) -> TrialRecord:
         """A trial begins: the ledger knows of it before MLflow has a run for it."""
-        self._patiently(lambda: self.ledger.save_trial(trial))
+        self._write(lambda: self.ledger.save_trial(trial))
         self._know(trial)
         return self._with_run(trial, may_have=trial.number in self._known_before)
 
     def end(self, outcome: TrialOutcome) -> TrialRecord:
         """A trial ended, whichever way."""
-        self._patiently(lambda: self.ledger.save_outcome(outcome))
+        self._write(lambda: self.ledger.save_outcome(outcome))
         self._know(outcome.trial)
         self._untold.add(outcome.trial.number)
         self._send(outcome)
@@ -103,8 +109,8 @@ class Books:
 
     def add(self, trial: TrialRecord, measured: list[Measurement]) -> None:
         """More was measured of a trial after its end."""
-        self._patiently(lambda: self.ledger.save_trial(replace(trial, mirrored=False)))
-        self._patiently(lambda: self.ledger.add_measurements(trial.sweep, trial.number, measured))
+        self._write(lambda: self.ledger.save_trial(replace(trial, mirrored=False)))
+        self._write(lambda: self.ledger.add_measurements(trial.sweep, trial.number, measured))
         self._untold.add(trial.number)
         self.send_missed()
 
@@ -123,13 +129,13 @@ class Books:
 
     def rung(self, found: RungScore) -> None:
         """A trial was scored at a rung."""
-        self._patiently(lambda: add_rung(self.ledger, self.plan.spec.name, found))
+        self._write(lambda: add_rung(self.ledger, self.plan.spec.name, found))
 
     def refuse(self, refusal: Refusal) -> bool:
         """Remember what is not trained and why; return whether it was new."""
         if refusal in self._refusals:
             return False
-        self._patiently(lambda: self.ledger.add_refusal(refusal))
+        self._write(lambda: self.ledger.add_refusal(refusal))
         self._refusals.add(refusal)
         return True
 
@@ -186,7 +192,7 @@ class Books:
         if run is not None and parent != run:
             # MLflow's store was lost or replaced: all of it is sent again.
             self._untold |= {t.number for t in self.trials.values() if t.state in ENDED}
-        self._patiently(lambda: self.ledger.set_sweep_run(spec.name, parent))
+        self._write(lambda: self.ledger.set_sweep_run(spec.name, parent))
         self._parent = parent
         return True
 
@@ -207,7 +213,7 @@ class Books:
             trial = self._with_run(trial)
             if trial.mlflow_run_id is None:
                 return False
-            self._patiently(lambda: self.ledger.save_trial(trial))
+            self._write(lambda: self.ledger.save_trial(trial))
         files = [self.workspace.root / artifact.path for artifact in outcome.artifacts]
         present = [file for file in files if file.is_file()]
 
@@ -229,13 +235,22 @@ class Books:
 
     def _remember_told(self) -> None:
         """What a killed process did not come to remember is told once more."""
-        self._patiently(lambda: self.ledger.set_mirrored(self.plan.spec.name, self._told))
+        self._write(lambda: self.ledger.set_mirrored(self.plan.spec.name, self._told))
         self._told = []
 
     def _know(self, trial: TrialRecord) -> None:
         if trial.number not in self.trials:
             self.of_point.setdefault((trial.study, trial.point), []).append(trial.number)
         self.trials[trial.number] = trial
+
+    def _write(self, action: Callable[[], T]) -> T:
+        """Do it as the sweep's driver: another may have taken over while this one slept or waited."""
+
+        def as_driver() -> T:
+            self.lease.check()
+            return action()
+
+        return self._patiently(as_driver)
 
     def _patiently(self, action: Callable[[], T]) -> T:
         return patiently(action, self.say)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from storage.lease import Lease, SweepTaken
+from storage.lease import SweepTaken
 from storage.records import Provenance, RungScore, TrialOutcome, TrialRecord
 from storage.rungs import rung_scores
 from sweeps.books import ENDED, Books, Ending
@@ -44,7 +44,6 @@ class Driver:
 
     plan: Plan
     books: Books
-    lease: Lease
     executor: Executor
     display: Display
     provenance: Provenance
@@ -110,7 +109,7 @@ class Driver:
 
     def _fill(self) -> None:
         """Give the executor all it takes now; a result that is already known is not trained again."""
-        self.lease.check()
+        self.books.check_lease()
         if why := self.budget.out_of_time():
             raise Stopped("stopped", why)
         while self.executor.capacity and (planned := self._turns.next(bool(self._running))):
@@ -224,6 +223,7 @@ class Driver:
 
     def _close(self, ending: Ending) -> list[Path]:
         """Close what is open and write the results, also after an interruption."""
+        self.books.check_lease()
         reason = {"interrupted": "interrupted", "stopped": "a budget was spent"}.get(
             ending, "the sweep failed while it ran"
         )

@@ -84,8 +84,7 @@ def run_sweep(plan: Plan, console: Console, added: tuple[Point, ...] = ()) -> Sw
     ):
         driver = Driver(
             plan=plan,
-            books=Books(plan, workspace, ledger, Mirror(connect, display.say), display.say),
-            lease=lease,
+            books=Books(plan, workspace, ledger, lease, Mirror(connect, display.say), display.say),
             executor=executor,
             display=display,
             provenance=collect_provenance(plan.context, ", ".join(devices)),

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from methods.errors import FrontuneError
 from methods.loading import load_base, load_tokenizer
 from storage.lease import Lease, SweepTaken, leased
 from storage.ledger import Ledger
+from storage.models import LeaseRow
+from storage.records import TrialOutcome
 from storage.workspace import Workspace
 from sweeps.data import prepare_data, read_examples
 from sweeps.executors.inline import InlineExecutor
 from sweeps.interrupts import held_back
+from sweeps.judge import judge
 from sweeps.settings import TaskSettings
 from sweeps.training.recipe import Recipe
 from sweeps.training.train import PackRunner, train_trial
@@ -218,6 +222,55 @@ def test_a_driver_that_lost_its_lease_ends_and_leaves_the_books_to_the_other(
     assert trials_of(workspace)[-1].state == "running"
     assert runs_of(workspace)[0].info.status == "RUNNING"
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
+    assert outcome(workspace) == undisturbed
+
+
+@pytest.mark.parametrize("when", ["before it is interrupted", "before its trial ends"])
+def test_a_driver_that_slept_past_its_lease_writes_nothing_over_what_the_next_one_found(
+    make_workspace: MakeWorkspace, frontune: Frontune, sweep_file: SweepFile, when: str
+) -> None:
+    workspace, file = make_workspace(), sweep_file(**QUIET)
+    judged: list[int] = []
+
+    def sleep_over_the_third_trial(*arguments: Any) -> Any:
+        judged.append(1)
+        if len(judged) == 3:
+            take_over(workspace)
+            if when == "before it is interrupted":
+                raise KeyboardInterrupt
+        return judge(*arguments)
+
+    with pytest.MonkeyPatch.context() as slept:
+        slept.setattr("sweeps.driver.judge", sleep_over_the_third_trial)
+        slept.setattr("storage.lease.UNSURE_AFTER_S", -1)
+        lost = frontune("run", file, "--workspace", workspace)
+    assert lost.exit_code == 2
+    assert "sweep 'small' has been taken over by process 7 on elsewhere" in lost.stderr
+    assert [(t.state, t.score) for t in trials_of(workspace)][2:] == [("complete", 0.25)]
+
+
+def take_over(workspace: Path) -> None:
+    """As another driver does, which then finishes the trial that ran last."""
+    with closing(ledger_of(workspace)) as ledger:
+        with ledger.session(write=True) as session:
+            row = session.get(LeaseRow, "small")
+            assert row is not None
+            row.host, row.process = "elsewhere", "7@1"
+        last = ledger.trials("small")[-1]
+        ledger.save_outcome(TrialOutcome(replace(last, state="complete", score=0.25)))
+
+
+def test_a_trial_written_over_after_its_study_was_told_is_trained_again(
+    make_workspace: MakeWorkspace, frontune: Frontune, sweep_file: SweepFile, undisturbed: list[Any]
+) -> None:
+    workspace, file = make_workspace(), sweep_file(**QUIET)
+    assert frontune("run", file, "--workspace", workspace).exit_code == 0
+    with closing(ledger_of(workspace)) as ledger:
+        for number, state in ((1, "interrupted"), (4, "running")):
+            over = replace(ledger.trials("small")[number], state=state, score=None)  # type: ignore[arg-type]
+            ledger.save_outcome(TrialOutcome(over))
+    assert outcome(workspace) != undisturbed
+    assert frontune("resume", "small", "--workspace", workspace).exit_code == 0
     assert outcome(workspace) == undisturbed
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from storage import lease as lease_module
-from storage.lease import STALE_AFTER_S, SweepTaken, holder, leased
+from storage.lease import STALE_AFTER_S, UNSURE_AFTER_S, SweepTaken, holder, leased
 from storage.ledger import Ledger
 from storage.models import LeaseRow
 
@@ -86,6 +86,24 @@ def test_a_driver_whose_lease_was_taken_over_learns_of_it_and_leaves_it_alone(
         with pytest.raises(SweepTaken, match="'s' has been taken over by process 7 on elsewhere"):
             mine.check()
     assert "elsewhere" in str(holder(ledger, "s"))
+
+
+@pytest.mark.parametrize("seconds", [UNSURE_AFTER_S + 1, -UNSURE_AFTER_S - 1])
+def test_a_driver_that_slept_asks_the_ledger_before_its_renewing_thread_does(
+    ledger: Ledger, seconds: int
+) -> None:
+    with leased(ledger, "s") as mine:
+        mine.renewed_at -= timedelta(seconds=seconds)
+        mine.check()
+        assert abs((datetime.now(UTC) - mine.renewed_at).total_seconds()) < UNSURE_AFTER_S
+        with ledger.session(write=True) as session:
+            row = session.get(LeaseRow, "s")
+            assert row is not None
+            row.host, row.process = "elsewhere", "7@1"
+        mine.check()
+        mine.renewed_at -= timedelta(seconds=seconds)
+        with pytest.raises(SweepTaken, match="'s' has been taken over by process 7 on elsewhere"):
+            mine.check()
 
 
 def test_a_lease_is_renewed_while_it_is_held(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

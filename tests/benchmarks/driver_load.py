@@ -126,8 +126,7 @@ def run(n_trials: int, slots: int, sampler: str, folder: Path) -> list[tuple[flo
     ):
         driver = Driver(
             plan=plan,
-            books=Books(plan, workspace, ledger, Mirror(lambda: tracker, display.say), display.say),
-            lease=lease,
+            books=Books(plan, workspace, ledger, lease, Mirror(lambda: tracker, display.say), display.say),
             executor=InlineExecutor(runner),
             display=display,
             provenance=collect_provenance(plan.context, "cpu"),

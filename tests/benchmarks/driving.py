@@ -39,9 +39,9 @@ def drive(
         leased(ledger, spec.name) as lease,
         Display(console, spec.name, plan.total_trials) as display,
     ):
-        books = Books(plan, workspace, ledger, Mirror(no_mlflow, display.say), display.say)
+        books = Books(plan, workspace, ledger, lease, Mirror(no_mlflow, display.say), display.say)
         provenance = collect_provenance(plan.context, "cpu")
-        ending, _ = driver(plan, books, lease, executor, display, provenance, Budget(spec)).run()
+        ending, _ = driver(plan, books, executor, display, provenance, Budget(spec)).run()
         if ending != "complete":
             raise RuntimeError(f"the sweep {spec.name} in {folder} ended as {ending}")
         return ledger.trials(spec.name)
