@@ -13,7 +13,8 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import OperationalError
 
 from methods.errors import FrontuneError
-from storage.schema import making_tables, sentence
+from storage.making_tables import making_tables
+from storage.schema import sentence
 from storage.stores import shown
 
 

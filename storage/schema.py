@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from methods.errors import FrontuneError
 from storage.migrations import HEAD, REVISIONS, VERSION_TABLE
@@ -52,19 +50,6 @@ def open_engine(url: str, *, create: bool) -> Engine:
         engine.dispose()
         raise
     return engine
-
-
-@contextmanager
-def making_tables(url: str) -> Iterator[None]:
-    """Within it nobody else makes tables in this PostgreSQL database: Optuna and MLflow look first and make
-    them then, and of two at once the second would fail. SQLite needs no such thing."""
-    if make_url(url).get_backend_name() != "postgresql":
-        yield
-        return
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('making tables'))"))
-        yield
 
 
 def location(engine: Engine) -> str:

@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from methods.base import Shape
 from methods.errors import FrontuneError
-from storage.schema import making_tables, sentence
+from storage.making_tables import making_tables
+from storage.schema import sentence
 from storage.stores import shown
 from sweeps.point import Point
 from sweeps.samplers import LEARNING, Seen, distribution, draw, quiet_optuna
