@@ -42,7 +42,8 @@ def test_two_sweeps_in_one_workspace_do_not_disturb_each_other(
         for file in files
     ]
     said = [process.communicate(timeout=300)[0] for process in running]
-    assert [process.returncode for process in running] == [0, 0], said
+    # One string: pytest shortens a list, and the reason with it.
+    assert [process.returncode for process in running] == [0, 0], "\n".join(said)
     for name in points:
         assert outcome(shared, name) == outcome(alone, name)
         assert {t.state for t in trials_of(shared, name)} == {"complete"}
