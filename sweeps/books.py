@@ -26,6 +26,7 @@ from storage.records import (
 from storage.rungs import add_rung
 from storage.tracking import RunGone, Tracker
 from storage.workspace import Workspace
+from sweeps.interrupts import held_back
 from sweeps.mirror import Mirror
 from sweeps.patience import patiently
 from sweeps.plan import Plan
@@ -101,9 +102,11 @@ class Books:
 
     def end(self, outcome: TrialOutcome) -> TrialRecord:
         """A trial ended, whichever way."""
-        self._write(lambda: self.ledger.save_outcome(outcome))
-        self._know(outcome.trial)
-        self._untold.add(outcome.trial.number)
+        # Else an interruption in between would take a trial that has ended for one that runs.
+        with held_back():
+            self._write(lambda: self.ledger.save_outcome(outcome))
+            self._know(outcome.trial)
+            self._untold.add(outcome.trial.number)
         self._send(outcome)
         return self.trials[outcome.trial.number]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from storage.lease import SweepTaken
+from storage.ledger import LedgerAway
 from storage.records import Provenance, RungScore, TrialOutcome, TrialRecord
 from storage.rungs import rung_scores
 from sweeps.books import ENDED, Books, Ending
@@ -19,7 +20,7 @@ from sweeps.failures import TRIED_AGAIN, Again, after_failure
 from sweeps.filling import fill_missing
 from sweeps.interrupts import held_back
 from sweeps.judge import Judged, judge, keep
-from sweeps.patience import patiently
+from sweeps.patience import hurried, patiently
 from sweeps.plan import Plan
 from sweeps.point import Point
 from sweeps.progress_notes import ProgressNotes
@@ -28,6 +29,9 @@ from sweeps.study import open_studies
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
 from sweeps.trial_records import PlannedTrial, finished, pruned, reused
 from sweeps.turns import Turns
+
+CLOSED_WITHIN_S = 10.0
+"""So long an interrupted run waits for a ledger that is away, beside what that takes to answer."""
 
 
 class Stopped(Exception):
@@ -75,8 +79,10 @@ class Driver:
             self.display.say(str(stop))
         finally:
             with held_back():
-                self.executor.close()
-                files = self._close(ending) if opened else []
+                try:
+                    self.executor.close()
+                finally:
+                    files = self._close_in_time(ending) if opened else []
         return ending, files
 
     def _open(self) -> None:
@@ -220,6 +226,17 @@ class Driver:
     def _forget_state(self, trial: TrialRecord) -> None:
         with suppress(OSError):
             self.books.workspace.checkpoint_file(trial.sweep, trial.number).unlink(missing_ok=True)
+
+    def _close_in_time(self, ending: Ending) -> list[Path]:
+        """Whoever interrupts a run does not wait for a ledger that is away; the next run finds its way."""
+        if ending != "interrupted":
+            return self._close(ending)
+        try:
+            with hurried(CLOSED_WITHIN_S):
+                return self._close(ending)
+        except LedgerAway as error:
+            self.display.say(f"{error}; what ran is left marked as running")
+            return []
 
     def _close(self, ending: Ending) -> list[Path]:
         """Close what is open and write the results, also after an interruption."""

@@ -18,14 +18,47 @@ def terminable() -> Iterator[None]:
         yield
 
 
+class _HoldingBack:
+    """A signal handler that notes that an interruption came."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+
+
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Within it an interruption waits; KeyboardInterrupt comes at the end."""
-    came: list[int] = []
-    with _handled(SIGNALS, lambda number, frame: came.append(number)):
+    """Within it an interruption waits; KeyboardInterrupt comes at the end, of the outermost of several."""
+    if _holding_back() is not None:
         yield
-    if came:
+        return
+    handler = _HoldingBack()
+    with _handled(SIGNALS, handler):
+        yield
+    if handler.came:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def let_through() -> Iterator[None]:
+    """Within it an interruption comes at once, also one that was held back before: for a wait between two
+    attempts at what is done as a whole or not at all."""
+    outer = _holding_back()
+    if outer is None:
+        yield
+        return
+    if outer.came:
+        raise KeyboardInterrupt
+    with _handled(SIGNALS, _interrupt):
+        yield
+
+
+def _holding_back() -> _HoldingBack | None:
+    handler = signal.getsignal(signal.SIGINT)
+    is_mine = threading.current_thread() is threading.main_thread()
+    return handler if is_mine and isinstance(handler, _HoldingBack) else None
 
 
 @contextmanager

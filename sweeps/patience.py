@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import errno
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from storage.ledger import LedgerAway
+from sweeps.interrupts import let_through
 
 T = TypeVar("T")
 LONGEST_WAIT_S = 30.0
+_ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=math.inf)
+
+
+@contextmanager
+def hurried(seconds: float) -> Iterator[None]:
+    """Within it nothing is waited for once so many seconds have passed, attempts included; what is still
+    away then is raised."""
+    before = _ENDS_AT.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ENDS_AT.reset(before)
 
 
 def patiently(
@@ -18,20 +34,27 @@ def patiently(
 ) -> T:
     """Do it, again and again while the database is away or the disk full; what else goes wrong is raised.
 
-    It waits 1 s, then twice as long each time, and can be interrupted. Says once that it waits.
+    It waits 1 s, then twice as long each time, and can be interrupted then, wherever it is called. Says once
+    that it waits.
     """
     wait_s = 1.0
     while True:
         try:
             return action()
         except Exception as error:
-            why = _away(error)
-            if why is None:
+            why, left_s = _away(error), _left_s()
+            if why is None or left_s <= 0:
                 raise
             if wait_s == 1.0:
                 say(f"waiting: {why}")
-            (sleep or time.sleep)(wait_s)
+            with let_through():
+                (sleep or time.sleep)(min(wait_s, left_s))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _left_s() -> float:
+    ends_at = _ENDS_AT.get()
+    return ends_at - time.monotonic() if ends_at < math.inf else math.inf
 
 
 def _away(error: Exception) -> str | None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 from methods.errors import FrontuneError
 from methods.loading import load_base, load_tokenizer
 from storage.lease import Lease, SweepTaken, leased
-from storage.ledger import Ledger
+from storage.ledger import Ledger, LedgerAway
 from storage.models import LeaseRow
 from storage.records import TrialOutcome
 from storage.workspace import Workspace
@@ -71,18 +71,22 @@ INTERRUPTIONS = {
     "between asking and the ledger": ("storage.ledger:Ledger.save_trial", 5, "before"),
     "after MLflow began the run": ("storage.tracking:Tracker.start_trial", 5, "after"),
     "after the ledger has the result": ("storage.tracking:Tracker.finish_trial", 5, "before"),
+    "before the driver knows what the ledger does": (
+        "storage.ledger:Ledger.save_outcome",
+        3,
+        "by a signal afterwards",
+    ),
     "before the study is told": ("sweeps.study:MethodStudy.tell", 2, "before"),
 }
 
 
+COMPLETE_THEN = {"before the driver knows what the ledger does": 3, "after the ledger has the result": 5}
+"""So many trials had ended before the interruption, and that they did is not forgotten."""
+
+
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, target: str, nth: int, when: str) -> None:
     """Raise KeyboardInterrupt before or after the nth call of MODULE:NAME, or send ourselves SIGINT."""
-    module, _, path = target.partition(":")
-    *holder, name = path.split(".")
-    place: Any = importlib.import_module(module)
-    for step in holder:
-        place = getattr(place, step)
-    real, calls = getattr(place, name), []
+    place, name, real, calls = *found(target), list[int]()
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
@@ -93,9 +97,21 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, target: str, nth: int, when: s
         value = real(*arguments, **options)
         if len(calls) == nth and when == "after":
             raise KeyboardInterrupt
+        if len(calls) == nth and when == "by a signal afterwards":
+            signal.raise_signal(signal.SIGINT)
         return value
 
     monkeypatch.setattr(place, name, interrupted)
+
+
+def found(target: str) -> tuple[Any, str, Any]:
+    """Where MODULE:NAME is, its last name, and what it is."""
+    module, _, path = target.partition(":")
+    *holder, name = path.split(".")
+    place: Any = importlib.import_module(module)
+    for step in holder:
+        place = getattr(place, step)
+    return place, name, getattr(place, name)
 
 
 @pytest.mark.parametrize("where", INTERRUPTIONS)
@@ -112,7 +128,9 @@ def test_an_interrupted_sweep_ends_cleanly_and_goes_on_to_the_same_numbers(
         stopped = frontune("run", file, "--workspace", workspace)
     assert stopped.exit_code == 130
     assert "goes on with it" in stopped.stderr
-    assert {t.state for t in trials_of(workspace)} <= {"complete", "interrupted"}
+    states = [t.state for t in trials_of(workspace)]
+    assert set(states) <= {"complete", "interrupted"}
+    assert states.count("complete") >= COMPLETE_THEN.get(where, 0)
     parent, children = runs_of(workspace)
     assert parent.info.status == "KILLED"
     for t, run in zip(trials_of(workspace), children, strict=True):
@@ -282,6 +300,99 @@ def test_an_interruption_that_is_held_back_comes_at_the_end() -> None:
         done.append("all")
     assert done == ["all"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@dataclass
+class AwayLedger:
+    """A ledger that is away from some moment on, and a clock that runs while it is waited for.
+
+    After so many waits comes a signal; who waits for ten minutes waits for ever."""
+
+    away: bool = False
+    signal_after: int | None = None
+    seconds: float = 0.0
+    waits: int = 0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.waits += 1
+        if self.waits == self.signal_after:
+            signal.raise_signal(signal.SIGTERM)
+        assert self.seconds < 600, "it waits for ever"
+
+    def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = Ledger.session
+
+        def session(ledger: Ledger, *, write: bool = False) -> Any:
+            if self.away and write:
+                raise LedgerAway("the ledger cannot be used now: database is locked")
+            return real(ledger, write=write)
+
+        monkeypatch.setattr(Ledger, "session", session)
+        monkeypatch.setattr("sweeps.patience.time", self)
+
+
+LEAVES = {
+    "when the sweep is opened": ("storage.tracking:Tracker.start_sweep", 1),
+    "when a trial has been interrupted": ("sweeps.training.pack:Pack.step", 8),
+    "when the sweep is closed": ("sweeps.driver:fill_missing", 1),
+}
+
+
+@pytest.mark.parametrize("when", LEAVES)
+def test_a_driver_whose_ledger_is_away_ends_when_it_is_told_to(
+    make_workspace: MakeWorkspace,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    undisturbed: list[Any],
+    when: str,
+) -> None:
+    workspace, file = make_workspace(), sweep_file(**QUIET)
+    interrupted = when == "when a trial has been interrupted"
+    ledger = AwayLedger(signal_after=None if interrupted else 3)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        ledger.patch(monkeypatch)
+        target, nth = LEAVES[when]
+        place, name, real = found(target)
+        calls: list[int] = []
+
+        def leave(*arguments: Any) -> Any:
+            calls.append(1)
+            ledger.away |= len(calls) == nth
+            if interrupted and ledger.away:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        monkeypatch.setattr(place, name, leave)
+        stopped = frontune("run", file, "--workspace", workspace)
+    assert stopped.exit_code == 130
+    assert ledger.seconds <= 10
+    assert stopped.stderr == f"interrupted; `frontune run {file}` with the same options goes on with it\n"
+    assert stopped.stdout.count("cannot be used now: database is locked") == (2 if interrupted else 1)
+    with ledger_of(workspace).session(write=True) as session:
+        # It could not be given back; of a process that is gone it would be taken over.
+        session.delete(session.get(LeaseRow, "small"))
+    assert frontune("run", file, "--workspace", workspace).exit_code == 0
+    assert outcome(workspace) == undisturbed
+
+
+def test_an_executor_that_does_not_close_keeps_no_one_from_closing_the_books(
+    make_workspace: MakeWorkspace, frontune: Frontune, sweep_file: SweepFile
+) -> None:
+    def broken(executor: InlineExecutor) -> None:
+        raise FrontuneError("a worker cannot be ended")
+
+    workspace, file = make_workspace(), sweep_file(**QUIET)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        interrupt_at(monkeypatch, "sweeps.training.pack:Pack.step", 8, "before")
+        monkeypatch.setattr(InlineExecutor, "close", broken)
+        ended = frontune("run", file, "--workspace", workspace)
+    assert (ended.exit_code, ended.stderr) == (2, "frontune: a worker cannot be ended\n")
+    assert [t.state for t in trials_of(workspace)] == ["complete", "complete", "interrupted"]
+    assert {run.info.status for run in runs_of(workspace)[1]} == {"FINISHED", "KILLED"}
 
 
 def test_an_interrupted_exclusive_trial_leaves_the_base_as_it_was(base: str) -> None:
