@@ -61,7 +61,7 @@ class Lease:
 @contextmanager
 def leased(ledger: Ledger, sweep: str) -> Iterator[Lease]:
     """Hold the sweep's lease; raises SweepTaken, saying who holds it and since when, if another does."""
-    lease = Lease(ledger, sweep, (socket.gethostname(), _identity(os.getpid())), datetime.now(UTC))
+    lease = Lease(ledger, sweep, (socket.gethostname(), _holder(os.getpid())), datetime.now(UTC))
     _take(lease)
     renewing = threading.Thread(target=_keep, args=(lease,), daemon=True)
     renewing.start()
@@ -125,11 +125,10 @@ def _give_back(lease: Lease) -> None:
 
 
 def _is_stale(row: LeaseRow, now: datetime) -> bool:
-    """Not renewed for long, or, on this machine, held by a process that is gone."""
-    if row.host == socket.gethostname():
-        number = int(row.process.partition("@")[0])
-        if _identity(number) != row.process:
-            return True
+    """Not renewed for long, or held by a process that would be seen from here, and is gone."""
+    identity, _, place = row.process.rpartition("@")
+    if place and place == _place() and _identity(int(identity.partition("@")[0])) != identity:
+        return True
     return (now - row.renewed_at).total_seconds() > STALE_AFTER_S
 
 
@@ -139,6 +138,22 @@ def _described(row: LeaseRow, now: datetime) -> str:
         f"process {row.process.partition('@')[0]} on {row.host} since {row.since:%Y-%m-%d %H:%M:%S} UTC "
         f"(last sign of life {seconds} s ago)"
     )
+
+
+def _holder(process: int) -> str:
+    """A process of this place: what `_identity` says of it, and where that holds."""
+    return f"{_identity(process)}@{_place()}"
+
+
+def _place() -> str:
+    """This boot of this machine, and which processes are seen here, as ``BOOT/NAMESPACE``; empty where the
+    system does not tell. A host's name is no place: containers often share one."""
+    try:
+        # random(4), pid_namespaces(7).
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
 
 
 def _identity(process: int) -> str:

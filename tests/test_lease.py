@@ -17,6 +17,9 @@ from storage.lease import STALE_AFTER_S, UNSURE_AFTER_S, SweepTaken, holder, lea
 from storage.ledger import Ledger
 from storage.models import LeaseRow
 
+GONE = 2**22 + 1
+"""More than Linux numbers processes with."""
+
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
@@ -62,14 +65,33 @@ def test_a_lease_on_another_machine_is_taken_over_once_it_is_stale(ledger: Ledge
 
 def test_a_process_of_this_machine_that_is_gone_holds_nothing(ledger: Ledger) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    identity = lease_module._identity(child.pid)
-    held_elsewhere(ledger, seconds_ago=0, host=socket.gethostname(), process=identity)
+    held_elsewhere(ledger, seconds_ago=0, process=lease_module._holder(child.pid))
     assert holder(ledger, "s")
     child.kill()
     child.wait()
     assert holder(ledger, "s") is None
     with leased(ledger, "s"):
         assert holder(ledger, "s")
+
+
+def test_a_process_that_cannot_be_seen_from_here_is_not_judged_by_its_number(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one in another container, where this host's name may be another's, too."""
+    here = lease_module._place()
+    boot, namespace = here.split("/")
+    held_elsewhere(ledger, seconds_ago=0, host=socket.gethostname(), process=f"{GONE}@1@{here}")
+    assert holder(ledger, "s") is None
+    for place in (f"another boot/{namespace}", f"{boot}/pid:[1]", ""):
+        monkeypatch.setattr(lease_module, "_place", lambda place=place: place)
+        with pytest.raises(SweepTaken, match=f"process {GONE} on {socket.gethostname()}"):
+            leased(ledger, "s").__enter__()
+
+
+def test_a_lease_of_an_earlier_version_is_waited_for(ledger: Ledger) -> None:
+    held_elsewhere(ledger, seconds_ago=0, host=socket.gethostname(), process=f"{GONE}@1")
+    assert holder(ledger, "s")
+    assert holder(ledger, "s", lambda: datetime.now(UTC) + timedelta(seconds=STALE_AFTER_S + 1)) is None
 
 
 def test_a_driver_whose_lease_was_taken_over_learns_of_it_and_leaves_it_alone(
