@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from storage.lease import leased
+from storage.lease import Lease, holder, leased
+from storage.ledger import Ledger
 from storage.models import LeaseRow
 from storage.workspace import Workspace
 from sweeps.doctor.machine import check_machine
@@ -74,7 +76,9 @@ def leave_lease(workspace: Path) -> None:
 
 
 def leave_files(workspace: Path) -> None:
-    (workspace / "adapters" / "small" / ".trial-0001.safetensors.abc.tmp").touch()
+    draft = workspace / "adapters" / "small" / ".trial-0001.safetensors.abc.tmp"
+    draft.touch()
+    os.utime(draft, (0, 0))
     state = Workspace.open(workspace, create=False).checkpoint_file("small", 0)
     state.parent.mkdir(parents=True, exist_ok=True)
     state.touch()
@@ -151,6 +155,40 @@ def test_a_sweep_that_is_being_run_is_left_alone(workspace: Path, frontune: Fron
         found = frontune("doctor", "--workspace", workspace, "--repair")
     assert "small: is being run by process" in found.stdout
     assert trials_of(workspace)[1].state == "running"
+
+
+def test_a_repair_holds_the_lease_and_reads_anew_once_it_has_it(
+    workspace: Path, frontune: Frontune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = trials_of(workspace)
+    mark_running(workspace)
+    holders: list[str | None] = []
+
+    @contextmanager
+    def leased_late(ledger: Ledger, sweep: str) -> Iterator[Lease]:
+        # A driver that was not seen ends its trial and goes, just before.
+        ledger.save_trial(before[1])
+        with leased(ledger, sweep) as lease:
+            yield lease
+            holders.append(holder(ledger, sweep))
+
+    monkeypatch.setattr("sweeps.doctor.command.leased", leased_late)
+    found = frontune("doctor", "--workspace", workspace, "--repair")
+    assert found.exit_code == 0, found.stdout
+    assert "1 points have ended, but their studies do not know" in found.stdout
+    assert trials_of(workspace) == before
+    assert [str(each).split(" on ")[0] for each in holders] == [f"process {os.getpid()}"]
+    assert holder(ledger_of(workspace), "small") is None
+
+
+def test_what_may_be_being_written_is_not_taken_for_left_over(workspace: Path, frontune: Frontune) -> None:
+    leave_files(workspace)
+    old = workspace / "adapters" / "small" / ".trial-0001.safetensors.abc.tmp"
+    new = workspace / "checkpoints" / "small" / ".trial-0002.safetensors.def.tmp"
+    new.touch()
+    found = frontune("doctor", "--workspace", workspace, "--repair")
+    assert "files: 1 files of processes that were killed while they wrote" in found.stdout
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_without_a_workspace_the_machine_alone_is_looked_at(frontune: Frontune, tmp_path: Path) -> None:

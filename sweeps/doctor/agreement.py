@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from storage.lease import drop_stale_lease, holder
 from storage.ledger import Ledger
 from storage.mirrored import STATUS
 from storage.records import SweepRecord, TrialOutcome, TrialRecord
@@ -53,26 +52,12 @@ class Sweep:
 
 
 def check_sweep(sweep: Sweep) -> Iterator[Finding]:
-    """Compare the stores; a sweep that is being run is left alone."""
-    driver = holder(sweep.ledger, sweep.name)
-    if driver is not None:
-        yield Finding("ok", sweep.name, f"is being run by {driver}; not looked into")
-        return
-    found = [*_lease(sweep), *_unfinished(sweep), *_mlflow(sweep), *_studies(sweep), *_files(sweep)]
+    """Compare the stores; who mends what is found holds the sweep's lease."""
+    found = [*_unfinished(sweep), *_mlflow(sweep), *_studies(sweep), *_files(sweep)]
     yield from found
     if not any(finding.level == "wrong" for finding in found):
         counts = f"{sum(t.state in ENDED for t in sweep.trials)} trials that ended"
         yield Finding("ok", sweep.name, f"ledger, studies, MLflow and files agree on {counts}")
-
-
-def _lease(sweep: Sweep) -> Iterator[Finding]:
-    if stale := drop_stale_lease(sweep.ledger, sweep.name, only_look=True):
-        yield Finding(
-            "note",
-            sweep.name,
-            f"a driver that is gone holds it still: {stale}",
-            lambda: drop_stale_lease(sweep.ledger, sweep.name),
-        )
 
 
 def _unfinished(sweep: Sweep) -> Iterator[Finding]:

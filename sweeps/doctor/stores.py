@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from methods.errors import FrontuneError
@@ -14,13 +15,16 @@ from storage.stores import shown
 from storage.workspace import DRAFTS, Workspace
 from sweeps.doctor.finding import Finding
 
+OLD_AFTER_S = 3600.0
+"""So long nothing takes to be written."""
+
 
 def check_stores(workspace: Workspace) -> Iterator[Finding]:
     """Look at the ledger, the studies, MLflow's store and files that were never finished."""
     yield _ledger(workspace)
     yield _studies(workspace)
     yield _mlflow(workspace)
-    if left := list(workspace.root.rglob(f"{DRAFTS}*")):
+    if left := [file for file in workspace.root.rglob(f"{DRAFTS}*") if _is_old(file)]:
         said = f"{len(left)} files of processes that were killed while they wrote"
         yield Finding("note", "files", said, lambda: remove(left))
 
@@ -78,6 +82,13 @@ def _damage(url: str) -> str:
     except sqlite3.DatabaseError as error:
         return str(error)
     return "" if said == "ok" else str(said)
+
+
+def _is_old(file: Path) -> bool:
+    """Whether nobody still writes it, as a sweep that is being run may."""
+    with suppress(FileNotFoundError):
+        return time.time() - file.stat().st_mtime > OLD_AFTER_S
+    return False
 
 
 def remove(files: Sequence[Path]) -> None:
