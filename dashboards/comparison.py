@@ -16,6 +16,9 @@ FEW_SEEDS = 3
 """With fewer the interval is wide whatever the methods are like: t is 12.7 for two seeds, 4.3 for three."""
 
 
+ONE_SEED = "Not enough seeds to say: seed noise is not measured with one seed each"
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A method's configuration with the best mean score, and out of how many it was chosen."""
@@ -84,7 +87,8 @@ def render(comparison: Comparison) -> str:
     tested = f"{_seeds(test.n_seeds)}, " + (
         f"{test.n_examples:,} examples" if test.n_examples else "the examples' own outcomes are not known"
     )
-    lines.append(f"  difference {_signed(test.difference, metric)}, {_interval(test, metric)}; {tested}")
+    difference = print_difference(test.difference, metric)
+    lines.append(f"  difference {difference}, {print_interval(test, metric)}; {tested}")
     lines += [f"  {line}" for line in _assumptions(comparison)]
     return "\n".join([*lines, answer(comparison)])
 
@@ -104,9 +108,7 @@ def answer(comparison: Comparison) -> str:
             if beyond
             else "the difference is within the noise of the examples"
         )
-        return (
-            f"Not enough seeds to say: seed noise is not measured with one seed each; {verdict} ({_p(test)})."
-        )
+        return f"{ONE_SEED}; {verdict} ({_p(test)})."
     if beyond:
         return f"{ahead} is above {behind} by more than noise ({_p(test)})."
     few = ", and so few seeds could hardly show one" if test.n_seeds <= FEW_SEEDS else ""
@@ -142,10 +144,12 @@ def _described(side: Candidate) -> str:
     return f"{what}: {score} with {first.trainable_params:,} parameters, {_seeds(group.n)}"
 
 
-def _interval(test: PairedTest, metric: str) -> str:
+def print_interval(test: PairedTest, metric: str) -> str:
+    """Return ``95% interval +0.4 to +3.1, p = 0.012``."""
     if test.low is None or test.high is None:
         return "no interval"
-    return f"95% interval {_signed(test.low, metric)} to {_signed(test.high, metric)}, {_p(test)}"
+    low, high = (print_difference(end, metric) for end in (test.low, test.high))
+    return f"95% interval {low} to {high}, {_p(test)}"
 
 
 def _p(test: PairedTest) -> str:
@@ -153,7 +157,8 @@ def _p(test: PairedTest) -> str:
     return f"p = {test.p:.3f}" if test.p >= 0.001 else "p < 0.001"
 
 
-def _signed(value: float, metric: str) -> str:
+def print_difference(value: float, metric: str) -> str:
+    """Return ``+3.1``, in percent where scores are printed so."""
     return f"{100 * value:+.1f}" if is_percent(metric) else f"{value:+.3f}"
 
 

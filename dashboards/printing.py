@@ -50,6 +50,26 @@ def print_lr(lr: float | None) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
+def print_seconds(seconds: float | None) -> str:
+    """Return ``50 s``, ``12 min``, ``3.5 h`` or ``2.1 days``; ``unknown`` for None."""
+    if seconds is None:
+        return "unknown"
+    for unit, size, upto in (("s", 1, 99.5), ("min", 60, 99.5), ("h", 3600, 47.95)):
+        if seconds < upto * size:
+            number = seconds / size
+            return f"{number:.1f} {unit}" if number < 9.95 else f"{number:.0f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
+
+
+def print_tokens(tokens: int | None) -> str:
+    """Return ``1.2 M`` or ``3.4 G`` tokens, for people."""
+    if tokens is None:
+        return "an unknown number of"
+    if tokens < 1e6:
+        return f"{tokens / 1e3:.0f} k"
+    return f"{tokens / 1e6:.1f} M" if tokens < 1e9 else f"{tokens / 1e9:.1f} G"
+
+
 def score_title(task: str, metric: str) -> str:
     """Return the heading of a score: ``MNLI-m accuracy``, ``WebNLG BLEU``."""
     return f"{_TASKS.get(task, task)} {_METRICS.get(metric, metric.replace('_', ' '))}"

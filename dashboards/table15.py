@@ -121,9 +121,18 @@ def render_markdown(rows: Sequence[TableRow], footer: str = "") -> str:
 
 def render_table15_latex(rows: Sequence[TableRow], footer: str = "") -> str:
     """Return the table in LaTeX with booktabs; the best score is bold."""
-    cells = [_cells(row, starts, _has_replicates(rows)) for row, starts, _ in _with_group_edges(rows)]
+    return render_latex(*table_cells(rows), footer)
+
+
+def table_cells(
+    rows: Sequence[TableRow], every_title: bool = False
+) -> tuple[list[str], list[list[str]], set[tuple[int, int]]]:
+    """Return the headings, the cells of each row, and the (row, column) of the best scores; a method's title
+    stands in its first row, or in every one."""
+    edges = _with_group_edges(rows)
+    cells = [_cells(row, starts or every_title, _has_replicates(rows)) for row, starts, _ in edges]
     best = {(at, 3) for at, row in enumerate(rows) if row.is_best}
-    return render_latex(_headings(rows), cells, best, footer)
+    return _headings(rows), cells, best
 
 
 def render_csv(rows: Sequence[TableRow], sweeps: Sequence[str] = ()) -> str:

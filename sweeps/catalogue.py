@@ -57,7 +57,8 @@ def print_tasks() -> None:
 
 def print_presets() -> None:
     """A line for each preset: task, base, trials, and an estimate of the tokens that they train on."""
-    from sweeps.effort import n_trials, print_tokens, training_tokens
+    from dashboards.printing import print_tokens
+    from sweeps.effort import n_trials, training_tokens
     from sweeps.spec import load_specs
 
     for name, file in preset_files().items():

@@ -35,7 +35,7 @@ def compare_command(
             one, other = (best_candidate(trials, method, most) for method in methods)
             used = [*one.best.trials, *other.best.trials]
             values = (
-                _values(used, ledger, workspace)
+                row_values(used, ledger, workspace)
                 if metric in (None, sweep.metric)
                 else _measured(used, str(metric), ledger)
             )
@@ -51,8 +51,8 @@ def _count(text: str) -> int:
         raise FrontuneError(f"--at {text}: wanted a number of parameters such as 350k or 1.2M") from error
 
 
-def _values(trials: Iterable[TrialRecord], ledger: Ledger, workspace: Workspace) -> Values:
-    """The outcomes row by row where all trials have kept as many, else each one's score."""
+def row_values(trials: Iterable[TrialRecord], ledger: Ledger, workspace: Workspace) -> Values:
+    """Return the outcomes row by row where all trials have kept as many, else each one's score."""
     trials = list(trials)
     outcomes = {t.number: _outcomes(t, ledger, workspace) for t in trials}
     if len({len(rows) for rows in outcomes.values()}) == 1 and all(outcomes.values()):

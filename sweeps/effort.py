@@ -30,15 +30,6 @@ def training_tokens(spec: SweepSpec) -> int | None:
     return n_trials(spec) * steps * min(recipe.batch_size, rows) * task.row_tokens
 
 
-def print_tokens(tokens: int | None) -> str:
-    """Return ``1.2 M`` or ``3.4 G`` tokens, for people."""
-    if tokens is None:
-        return "an unknown number of"
-    if tokens < 1e6:
-        return f"{tokens / 1e3:.0f} k"
-    return f"{tokens / 1e6:.1f} M" if tokens < 1e9 else f"{tokens / 1e9:.1f} G"
-
-
 def _points(spec: SweepSpec) -> Iterator[Point]:
     yield from spec.explicit_points()
     for method, space in spec.spaces().items():

@@ -12,12 +12,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dashboards.printing import print_count
+from dashboards.printing import print_count, print_seconds, print_tokens
 from methods.errors import FrontuneError
 from methods.loading import default_device
 from sweeps.calibration import Pace, calibrate
 from sweeps.catalogue import sweep_file
-from sweeps.effort import print_tokens
 from sweeps.expected import Expected, expected_points
 from sweeps.forecast import MethodForecast, forecast, middle
 from sweeps.plan import Plan
@@ -130,17 +129,6 @@ def total_seconds(lines: Sequence[MethodForecast]) -> float | None:
     """The sum; None where a method's time is not known."""
     known = [line.seconds for line in lines if line.seconds is not None]
     return sum(known) if len(known) == len(lines) else None
-
-
-def print_seconds(seconds: float | None) -> str:
-    """Return ``50 s``, ``12 min``, ``3.5 h`` or ``2.1 days``; ``unknown`` for None."""
-    if seconds is None:
-        return "unknown"
-    for unit, size, upto in (("s", 1, 99.5), ("min", 60, 99.5), ("h", 3600, 47.95)):
-        if seconds < upto * size:
-            number = seconds / size
-            return f"{number:.1f} {unit}" if number < 9.95 else f"{number:.0f} {unit}"
-    return f"{seconds / 86_400:.1f} days"
 
 
 def _trials(trials: int, done: int, reused: int) -> str:

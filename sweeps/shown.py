@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from dashboards.beside import paper_low_data, paper_rows
+from dashboards.figure_source import Source
 from dashboards.files import check_writable
 from dashboards.latex import render_latex
 from dashboards.low_data import (
@@ -106,13 +107,19 @@ def _csv(found: Found, paper: bool) -> str:
 def draw(ledger: Ledger, name: str, file: Path, paper: bool, kind: str | None = None) -> None:
     """Draw a figure; without a kind, score against examples where sweeps differ in their number, else against
     parameters."""
-    from dashboards.figure_source import Source
     from dashboards.figures import draw_figure
     from dashboards.plot_files import write_plot
 
     check_writable(file, "the plot")
     found = find(ledger, name)
-    source = Source(
+    source = source_of(ledger, found, paper)
+    write_plot(draw_figure(kind or ("low_data" if found.is_low_data else "tradeoff"), source), file)
+    click.echo(f"wrote {file}")
+
+
+def source_of(ledger: Ledger, found: Found, paper: bool) -> Source:
+    """Return what figures of these sweeps are drawn from."""
+    return Source(
         name=found.name,
         sweeps=found.sweeps,
         trials=found.trials,
@@ -121,8 +128,6 @@ def draw(ledger: Ledger, name: str, file: Path, paper: bool, kind: str | None = 
         low_data=lambda: _low_data(ledger, found, paper),
         importances=lambda: _importances(ledger, found),
     )
-    write_plot(draw_figure(kind or ("low_data" if found.is_low_data else "tradeoff"), source), file)
-    click.echo(f"wrote {file}")
 
 
 def _importances(ledger: Ledger, found: Found) -> list[Importance]:

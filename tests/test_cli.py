@@ -36,7 +36,7 @@ LAST = (
     " score_mean score_std n_seeds front_probability"
 )
 COMMANDS = (
-    "run plan resume refine list status pareto table plot compare subspace export test score "
+    "run plan resume refine list status pareto table plot compare report subspace export test score "
     "ui doctor methods tasks presets count version schema"
 )
 

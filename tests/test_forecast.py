@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 
+from dashboards.printing import print_seconds
 from methods.expression import parse_method
 from methods.loading import load_base
 from sweeps.calibration import Pace, calibrate
 from sweeps.expected import expected_points
-from sweeps.plan_command import notes, print_seconds
+from sweeps.plan_command import notes
 from sweeps.training.recipe import Recipe
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import trials_of

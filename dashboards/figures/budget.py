@@ -13,6 +13,7 @@ from dashboards.pareto import front_of
 from dashboards.points import plotly_text
 from dashboards.printing import print_score
 from dashboards.replicates import Replicates, replicates
+from dashboards.text_alternative import TextAlternative, several
 from dashboards.tradeoff import x_scale
 from storage.records import TrialRecord
 
@@ -47,6 +48,26 @@ def budget_lines(trials: Sequence[TrialRecord]) -> list[BudgetLine]:
 def draw(source: Source) -> go.Figure:
     """Draw the lines of a sweep."""
     return plot_budget(budget_lines(source.own), source.name)
+
+
+def in_words(source: Source) -> TextAlternative:
+    """Say where the lines lie."""
+    lines = budget_lines(source.own)
+    ends = [f"{line.title} {_score(line.steps[-1])}" for line in lines]
+    sentence = (
+        f"The best score of {several(len(lines), 'method')} with at most so many trainable parameters, a "
+        f"step line for each. With the largest budget: {', '.join(ends)}."
+    )
+    rows = [
+        (line.title, step.first.label or "-", f"{step.first.trainable_params:,}", _score(step))
+        for line in lines
+        for step in line.steps
+    ]
+    return TextAlternative(sentence, ("Method", "Hyperparameters", "From parameters", "Best score"), rows)
+
+
+def _score(step: Replicates) -> str:
+    return print_score(step.score, step.std, step.first.metric)
 
 
 def plot_budget(lines: Sequence[BudgetLine], title: str) -> go.Figure:
@@ -86,7 +107,5 @@ def _traces(line: BudgetLine, end: float) -> list[dict[str, Any]]:
 
 def _hover(step: Replicates) -> str:
     first = step.first
-    score = print_score(step.score, step.std, first.metric)
-    return plotly_text(
-        f"{first.title} {first.label}: {score} with {first.trainable_params:,} parameters, n = {step.n}"
-    )
+    with_so_many = f"with {first.trainable_params:,} parameters, n = {step.n}"
+    return plotly_text(f"{first.title} {first.label}: {_score(step)} {with_so_many}")

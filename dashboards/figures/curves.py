@@ -14,6 +14,7 @@ from dashboards.figure_source import Source
 from dashboards.points import plotly_text
 from dashboards.printing import print_score
 from dashboards.replicates import scored
+from dashboards.text_alternative import TextAlternative, several
 from dashboards.tradeoff_traces import legend_entry
 from storage.curves import curves
 from storage.records import RungScore, TrialRecord
@@ -79,10 +80,36 @@ def learning_curves(
 
 def draw(source: Source) -> go.Figure:
     """Draw the curves of a sweep."""
+    return plot_curves(_read(source), source.name)
+
+
+def in_words(source: Source) -> TextAlternative:
+    """Say how each method's best trial learned."""
+    found = _read(source)
+    pruned = sum(curve.trial.state == "pruned" for curve in found)
+    sentence = (
+        f"The training loss of {several(len(found), 'trial')} by step, {pruned:,} of them pruned, and their "
+        "scores where they were scored on their way; the table has each method's best trial."
+    )
+    rows = [
+        (
+            curve.trial.title,
+            f"{curve.trial.number}",
+            ", ".join(f"{loss:.3g}" for _, loss in (curve.losses[0], curve.losses[-1])),
+            ", ".join(
+                f"{print_score(score, None, curve.trial.metric)} at {at:,}" for at, score in curve.scores
+            ),
+        )
+        for curve in found
+        if curve.is_best and curve.losses
+    ]
+    return TextAlternative(sentence, ("Method", "Trial", "First and last loss", "Score at step"), rows)
+
+
+def _read(source: Source) -> list[LearningCurve]:
     name, trials = source.sweep.name, shown_trials(source.own)
     losses = curves(source.ledger, name, [t.number for t in trials], "loss", "train")
-    found = learning_curves(trials, losses, rung_scores(source.ledger, name))
-    return plot_curves(found, source.name)
+    return learning_curves(trials, losses, rung_scores(source.ledger, name))
 
 
 def plot_curves(found: Sequence[LearningCurve], title: str) -> go.Figure:

@@ -11,6 +11,8 @@ from dashboards.appearance import appearance, method_order
 from dashboards.figure_layout import GREY, panels, say
 from dashboards.figure_source import Source
 from dashboards.points import plotly_text
+from dashboards.printing import print_seconds, print_tokens
+from dashboards.text_alternative import TextAlternative, several
 from storage.records import TrialRecord
 
 if TYPE_CHECKING:
@@ -67,6 +69,28 @@ def draw(source: Source) -> go.Figure:
     return plot_effort(effort(source.own), source.name)
 
 
+def in_words(source: Source) -> TextAlternative:
+    """Say what each method took."""
+    found = effort(source.own)
+    seconds = sum(each.train_seconds + each.eval_seconds for each in found)
+    trials, tokens = sum(sum(each.trials.values()) for each in found), sum(each.tokens for each in found)
+    sentence = (
+        f"Where the budget went: {several(trials, 'trial')} of {several(len(found), 'method')} took "
+        f"{print_seconds(seconds)} of training and scoring and {print_tokens(tokens)} training tokens."
+    )
+    rows = [
+        (
+            each.title,
+            ", ".join(f"{n:,} {state}" for state in STATES if (n := each.trials.get(state))),
+            print_seconds(each.train_seconds),
+            print_seconds(each.eval_seconds),
+            print_tokens(each.tokens),
+        )
+        for each in found
+    ]
+    return TextAlternative(sentence, ("Method", "Trials", "Training", "Scoring", "Training tokens"), rows)
+
+
 def plot_effort(found: Sequence[MethodEffort], title: str) -> go.Figure:
     """Draw three panels of bars, a row for each method; patterns say what the parts of a bar are."""
     figure = panels(title, 1, 3, [], shared_yaxes=True, horizontal_spacing=0.05)
@@ -83,7 +107,9 @@ def plot_effort(found: Sequence[MethodEffort], title: str) -> go.Figure:
     _add_legend(figure, "Time", WORK)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     for column, name in enumerate(("Trials", f"Time ({unit})", "Training tokens"), start=1):
-        figure.update_xaxes(title=name, rangemode="tozero", tickformat="~s", row=1, col=column)
+        # d3's SI prefixes would write half a minute as 500m.
+        shown = "" if column == 2 else "~s"
+        figure.update_xaxes(title=name, rangemode="tozero", tickformat=shown, row=1, col=column)
     figure.update_layout(
         barmode="stack",
         height=max(360, 190 + 42 * len(found)),

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING
 from dashboards.figure_layout import GREY, panels, say
 from dashboards.figure_source import Source
 from dashboards.replicates import replicates
+from dashboards.text_alternative import TextAlternative
 from storage.records import TrialRecord
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+
+SHARES = (0.5, 0.9, 0.99, 1.0)
+"""What is told in words of the way to where the sweep ended."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,25 @@ class _Area:
 def draw(source: Source) -> go.Figure:
     """Draw the growth of a sweep."""
     return plot_hypervolume(hypervolume_growth(source.own), source.name)
+
+
+def in_words(source: Source) -> TextAlternative:
+    """Say after how many trials the front had how much of its area."""
+    growth = hypervolume_growth(source.own)
+    reached = growth[-1].hypervolume if growth else 0.0
+    first = {share: _first(growth, share * reached) for share in SHARES}
+    parts = [f"{share:.0%} after {at.n_trials:,} trials" for share, at in first.items()]
+    sentence = f"How the area under the front grew: of what it reached it had {', '.join(parts)}."
+    rows = [
+        (f"{share:.0%}", f"{at.n_trials:,}", f"{at.tokens:,}" if at.tokens else "-")
+        for share, at in first.items()
+    ]
+    return TextAlternative(sentence, ("Share of the area", "Trials", "Training tokens"), rows)
+
+
+def _first(growth: Sequence[Growth], hypervolume: float) -> Growth:
+    """Since it never shrinks, the first that is as large can be searched for."""
+    return growth[bisect_left(growth, hypervolume, key=lambda each: each.hypervolume)]
 
 
 def plot_hypervolume(growth: Sequence[Growth], title: str) -> go.Figure:

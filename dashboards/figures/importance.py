@@ -9,6 +9,7 @@ from dashboards.appearance import appearance
 from dashboards.figure_layout import layout, say
 from dashboards.figure_source import Importance, Source
 from dashboards.points import plotly_text, with_subscripts
+from dashboards.text_alternative import TextAlternative
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
 def draw(source: Source) -> go.Figure:
     """Draw what `sweeps.importances` found."""
     return plot_importances(source.importances() if source.sweep else [], source.name)
+
+
+def in_words(source: Source) -> TextAlternative:
+    """Say what matters most in each method."""
+    found = source.importances()
+    most: dict[str, Importance] = {}
+    for each in found:
+        most.setdefault(each.title, each)
+    parts = [f"{title} {each.hyperparameter} ({each.share:.0%})" for title, each in most.items()]
+    sentence = (
+        "How much of the score's variance within a method each hyperparameter explains. Most: "
+        f"{', '.join(parts)}."
+    )
+    rows = [(each.title, each.hyperparameter, f"{each.share:.0%}", f"{each.n:,}") for each in found]
+    return TextAlternative(sentence, ("Method", "Hyperparameter", "Share", "Configurations"), rows)
 
 
 def plot_importances(importances: Sequence[Importance], title: str) -> go.Figure:

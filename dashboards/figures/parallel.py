@@ -12,8 +12,9 @@ from dashboards.appearance import method_order
 from dashboards.figure_layout import GREY, INK, panels, say, score_axis, score_scale
 from dashboards.figure_source import Source
 from dashboards.points import plotly_text, with_subscripts
-from dashboards.printing import print_count, print_lr
+from dashboards.printing import print_count, print_lr, print_score
 from dashboards.replicates import Replicates, replicates
+from dashboards.text_alternative import TextAlternative, several
 from dashboards.tradeoff import MOST_DRAWN_AS_SVG
 from storage.records import TrialRecord, Value
 
@@ -67,6 +68,28 @@ def draw(source: Source) -> go.Figure:
     """Draw the lines of a sweep."""
     sweep = source.sweep
     return plot_parallel(method_lines(source.own), source.name, sweep.task, sweep.metric)
+
+
+def in_words(source: Source) -> TextAlternative:
+    """Say what the best line of each method goes through."""
+    found, metric = method_lines(source.own), source.sweep.metric
+    n = sum(len(lines.scores) for lines in found)
+    sentence = (
+        f"{several(n, 'configuration')} of {several(len(found), 'method')}, each a line through its "
+        "hyperparameters to its score."
+    )
+    rows = [
+        (
+            lines.title,
+            f"{len(lines.scores):,}",
+            ", ".join(f"{axis.name} from {axis.labels[0]} to {axis.labels[-1]}" for axis in lines.axes),
+            print_score(min(lines.scores), None, metric),
+            print_score(max(lines.scores), None, metric),
+        )
+        for lines in found
+    ]
+    headings = ("Method", "Configurations", "Axes", "Lowest score", "Highest score")
+    return TextAlternative(sentence, headings, rows)
 
 
 def plot_parallel(found: Sequence[MethodLines], title: str, task: str, metric: str) -> go.Figure:

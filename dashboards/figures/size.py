@@ -12,7 +12,9 @@ from dashboards.appearance import appearance, method_order
 from dashboards.figure_layout import panels, say, score_axis, score_scale
 from dashboards.figure_source import Source
 from dashboards.points import Point, points_of, with_subscripts
+from dashboards.printing import print_score
 from dashboards.replicates import replicates
+from dashboards.text_alternative import TextAlternative, several
 from storage.records import TrialRecord, Value
 
 if TYPE_CHECKING:
@@ -75,6 +77,20 @@ def sizes_of(hyperparameters: Mapping[str, Value]) -> dict[str, int]:
 def draw(source: Source) -> go.Figure:
     """Draw the panels of a sweep."""
     return plot_sizes(size_panels(source.own), source.name)
+
+
+def in_words(source: Source) -> TextAlternative:
+    """Say at which size each method is best."""
+    found = size_panels(source.own)
+    peaks = [f"{panel.title} at {panel.size} = {panel.peak}" for panel in found]
+    n_panels = several(len(found), "panel")
+    sentence = f"The score by size within each method, in {n_panels}. Best are {', '.join(peaks)}."
+    rows = [
+        (panel.title, panel.size, str(size), print_score(score, None, panel.points[0].metric))
+        for panel in found
+        for size, score in panel.best
+    ]
+    return TextAlternative(sentence, ("Method", "Size", "Value", "Best mean score"), rows)
 
 
 def plot_sizes(found: Sequence[SizePanel], title: str) -> go.Figure:

@@ -103,6 +103,22 @@ def plot(name: str, file: Path, kind: str | None, paper: bool, workspace: str) -
     plot_command(name, workspace, file, paper, kind)
 
 
+@main.command()
+@click.argument("name")
+@click.option(
+    "--out",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A .html file [default: reports/NAME/report.html in the workspace].",
+)
+@workspace_option
+def report(name: str, file: Path | None, workspace: str) -> None:
+    """Write all that the sweep NAME found into one HTML file for a colleague."""
+    from sweeps.report import report_command
+
+    report_command(name, file, workspace)
+
+
 @main.command("compare")
 @click.argument("name")
 @click.argument("method")

@@ -1,0 +1,145 @@
+"""A sweep's answer in sentences: who wins at which budget, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dashboards.comparison import ONE_SEED, Comparison, answer, print_difference, print_interval
+from dashboards.printing import is_percent, print_score, score_title
+from dashboards.replicates import Replicates
+from dashboards.report.answer import FULL, Answer, Enough, Reign
+from storage.records import SweepRecord
+
+HEADINGS = (
+    "Trainable parameters",
+    "Best configuration",
+    "Score",
+    "Seeds",
+    "On the front in",
+    "Next best method",
+    "Its score",
+    "Lead",
+    "95% interval of the lead",
+)
+ENOUGH_HEADINGS = ("To reach", "Score", "Smallest configuration", "Trainable parameters", "Its score")
+
+
+def question(sweep: SweepRecord) -> str:
+    """Return what every sweep asks."""
+    return (
+        f"How few trainable parameters does {sweep.task} need on {sweep.base}, and which adaptation method "
+        "spends them best?"
+    )
+
+
+def headline(found: Answer) -> str:
+    """Return what the best score takes, and what most of it takes."""
+    best = found.best
+    first = best.first
+    sentences = [
+        f"The best score, {_score(best)} {score_title(first.task, first.metric)}, takes "
+        f"{first.trainable_params:,} trainable parameters"
+        + (f" ({first.trainable_pct:.2g}% of the base)" if first.base_params else "")
+        + f": {named(best)}, {_seeds(best)}."
+    ]
+    shares = [each for each in found.enough if each.what != FULL and each.smallest is not best]
+    full = [each for each in found.enough if each.what == FULL]
+    for each in (*shares[-1:], *full):
+        reached = f"{each.what} ({print_score(each.score, None, first.metric)})"
+        sentences.append(
+            f"To reach {reached}, {each.smallest.first.trainable_params:,} suffice: {named(each.smallest)}."
+        )
+    return " ".join(sentences)
+
+
+def stretch_line(stretch: Sequence[Reign], comparison: Comparison | None) -> str:
+    """Return the sentences of one method's stretch of budgets; the comparison is that of its upper end."""
+    first, last = stretch[0].winner.best, stretch[-1].winner.best
+    span = _span(first, stretch[-1].below)
+    scores = _score(last) if first is last else f"{_score(first)} to {_score(last)} as the budget grows"
+    best = f"{span}, {last.first.title} is best: {scores}."
+    return " ".join((best, _distance(stretch[-1]), _sure(stretch[-1], comparison))).rstrip()
+
+
+def reign_row(reign: Reign, comparison: Comparison | None) -> tuple[str, ...]:
+    """Return a reign as the cells under `HEADINGS`."""
+    winner, other = reign.winner.best, reign.runner_up
+    chance = "-" if reign.front_probability is None else f"{reign.front_probability:.0%} of resamples"
+    test = comparison.test if comparison else None
+    metric = winner.first.metric
+    return (
+        _range(winner, reign.below),
+        named(winner),
+        _score(winner),
+        str(winner.n),
+        chance,
+        named(other.best) if other else "-",
+        _score(other.best) if other else "-",
+        print_difference(reign.lead, metric) if other else "-",
+        print_interval(test, metric).removeprefix("95% interval ")
+        if test and test.n_seeds > 1
+        else "not known",
+    )
+
+
+def enough_row(each: Enough) -> tuple[str, ...]:
+    """Return what suffices for a score as the cells under `ENOUGH_HEADINGS`."""
+    first = each.smallest.first
+    wanted = print_score(each.score, None, first.metric)
+    return (each.what, wanted, named(each.smallest), f"{first.trainable_params:,}", _score(each.smallest))
+
+
+def named(group: Replicates) -> str:
+    """Return a configuration's method and hyperparameters as the paper prints them."""
+    return f"{group.first.title} {group.first.label}".rstrip()
+
+
+def _distance(reign: Reign) -> str:
+    """How far ahead of whom."""
+    other = reign.runner_up
+    if other is None:
+        return "No other method was tried with so few parameters."
+    metric = reign.winner.best.first.metric
+    rival = f"{named(other.best)} ({_score(other.best)} with {other.best.first.trainable_params:,})"
+    if reign.lead <= 0:
+        return f"The next best method scores as much with more parameters or later: {rival}."
+    unit = " points" if is_percent(metric) else ""
+    lead = print_difference(reign.lead, metric).removeprefix("+")
+    return f"At the upper end it leads the next best method, {rival}, by {lead}{unit}."
+
+
+def _sure(reign: Reign, comparison: Comparison | None) -> str:
+    """How sure that is, as far as it can be told."""
+    said = []
+    if reign.runner_up is not None and comparison is None:
+        said.append("The two have no seed in common, so the confidence cannot be told.")
+    elif comparison is not None and comparison.test.n_seeds == 1:
+        said.append("With one seed the confidence cannot be told.")
+        if comparison.test.p is not None:
+            said.append(f"Seed noise is not measured; {answer(comparison).removeprefix(f'{ONE_SEED}; ')}")
+    elif comparison is not None:
+        interval = print_interval(comparison.test, comparison.metric)
+        said.append(f"{answer(comparison)} The lead's {interval}, {comparison.test.n_seeds} seeds.")
+    if reign.front_probability is not None and reign.winner.best.n > 1:
+        said.append(f"It is on {reign.front_probability:.0%} of the fronts of resampled seeds.")
+    return " ".join(said)
+
+
+def _span(first: Replicates, below: int | None) -> str:
+    begin = first.first.trainable_params
+    if below is None:
+        return f"From {begin:,} trainable parameters on"
+    return f"With {begin:,} to {below - 1:,} trainable parameters"
+
+
+def _range(winner: Replicates, below: int | None) -> str:
+    begin = winner.first.trainable_params
+    return f"{begin:,} and more" if below is None else f"{begin:,} to {below - 1:,}"
+
+
+def _score(group: Replicates) -> str:
+    return print_score(group.score, group.std, group.first.metric)
+
+
+def _seeds(group: Replicates) -> str:
+    return "one seed" if group.n == 1 else f"mean of {group.n} seeds"

@@ -1,0 +1,197 @@
+"""The report of a sweep, or of those of one file: everything that its page says, gathered from the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dashboards.figure_source import Source
+from dashboards.printing import print_seconds, print_tokens
+from dashboards.report.answer import Answer, Reign, ValuesOf, compared, find_answer
+from dashboards.report.answer_words import (
+    ENOUGH_HEADINGS,
+    HEADINGS,
+    enough_row,
+    headline,
+    question,
+    reign_row,
+    stretch_line,
+)
+from dashboards.report.drawn import DrawnFigure, drawn_figure, drawn_figures
+from dashboards.report.effort import searched_methods
+from dashboards.report.failures import Failures, failures, refused
+from dashboards.report.provenance import Setup, budget, recipe, setups
+from dashboards.report.tables import Table, table
+from dashboards.table15 import not_shown, table_cells, table_rows
+from dashboards.text_alternative import several
+from storage.records import SweepRecord, TrialRecord
+
+MOST_COMPARED = 40
+"""Reigns that are tested; of a longer front evenly chosen ones."""
+MOST_NUMBERS = 8
+"""Trials of one kind of failure that are named."""
+
+
+@dataclass(frozen=True)
+class SweepPart:
+    """One sweep. `headline` and what follows are empty where no trial has a score."""
+
+    sweep: SweepRecord
+    summary: str
+    headline: str
+    stretches: list[str]
+    reigns: Table | None
+    enough: Table | None
+    figures: list[DrawnFigure]
+    configurations: Table | None
+    searched: Table
+    failures: Table | None
+    refusals: Table | None
+    setups: list[Setup]
+    budget: list[tuple[str, str]]
+    recipe: list[tuple[str, str]]
+    rerun: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole page; `sizes` is the figure of a low-data study."""
+
+    name: str
+    question: str
+    created_at: datetime
+    parts: list[SweepPart]
+    sizes: DrawnFigure | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a report is made from: all sweeps of a name, and each alone; `rerun` gives a sweep's command."""
+
+    source: Source
+    parts: Sequence[Source]
+    is_low_data: bool
+    values_of: ValuesOf
+    rerun: Callable[[SweepRecord], str]
+
+
+def make_report(asked: Asked, created_at: datetime) -> Report:
+    """Gather a report."""
+    source = asked.source
+    return Report(
+        name=source.name,
+        question=question(source.sweeps[0]),
+        created_at=created_at,
+        parts=[_part(part, asked) for part in asked.parts],
+        sizes=drawn_figure("low_data", source) if asked.is_low_data else None,
+    )
+
+
+def _part(source: Source, asked: Asked) -> SweepPart:
+    values_of = asked.values_of
+    sweep, trials = source.sweep, source.own
+    found = find_answer(trials)
+    return SweepPart(
+        sweep=sweep,
+        summary=_summary(sweep, trials),
+        headline=headline(found) if found else "",
+        stretches=_stretches(found, values_of) if found else [],
+        reigns=_reigns(found, values_of) if found else None,
+        enough=_enough(found) if found and found.enough else None,
+        figures=list(drawn_figures(source)),
+        configurations=_configurations(trials) if found else None,
+        searched=_searched(sweep, trials),
+        failures=_failures("Trials without a result", failures(trials)),
+        refusals=_failures(
+            "Configurations that were not trained", refused(source.ledger.refusals(sweep.name))
+        ),
+        setups=setups(source.ledger.provenance(sweep.name)),
+        budget=budget(sweep),
+        recipe=recipe(sweep),
+        rerun=asked.rerun(sweep),
+    )
+
+
+def _summary(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> str:
+    states = Counter(trial.state for trial in trials)
+    counts = ", ".join(f"{n:,} {state}" for state, n in sorted(states.items()))
+    n_configurations = len({trial.config_hash for trial in trials})
+    return (
+        f"{several(len(trials), 'trial')} ({counts}) of {several(n_configurations, 'configuration')}, "
+        f"begun {sweep.created_at:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _stretches(found: Answer, values_of: ValuesOf) -> list[str]:
+    return [stretch_line(each, compared(each[-1], values_of)) for each in found.stretches[:MOST_COMPARED]]
+
+
+def _reigns(found: Answer, values_of: ValuesOf) -> Table:
+    shown = _evenly(found.reigns, MOST_COMPARED)
+    left_out = len(found.reigns) - len(shown)
+    return table(
+        "Which configuration is best at which budget",
+        HEADINGS,
+        [reign_row(reign, compared(reign, values_of)) for reign in shown],
+        note=f"{left_out:,} of the front's configurations between these are left out." if left_out else "",
+    )
+
+
+def _evenly(reigns: Sequence[Reign], most: int) -> list[Reign]:
+    """The first, the last, and evenly many between them."""
+    if len(reigns) <= most:
+        return list(reigns)
+    return [reigns[round(at * (len(reigns) - 1) / (most - 1))] for at in range(most)]
+
+
+def _enough(found: Answer) -> Table:
+    return table("How few parameters suffice", ENOUGH_HEADINGS, [enough_row(each) for each in found.enough])
+
+
+def _configurations(trials: Sequence[TrialRecord]) -> Table:
+    """As Table 15 of the LoRA paper; of too many the front's and then the best."""
+    rows = table_rows(trials)
+    most = 2 * MOST_COMPARED
+    if len(rows) > most:
+        front = [row for row in rows if row.is_pareto][:most]
+        others = sorted((row for row in rows if not row.is_pareto), key=lambda row: -row.score)
+        kept = {row.config_hash for row in (*front, *others[: most - len(front)])}
+        shown = [row for row in rows if row.config_hash in kept]
+        note = f"Of {len(rows):,} configurations the front and the best; `frontune pareto --all` writes all."
+    else:
+        shown, note = rows, not_shown(trials)
+    headings, cells, bold = table_cells(shown, every_title=True)
+    return table("All configurations", headings, cells, bold=bold, note=note, most=most)
+
+
+def _searched(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> Table:
+    rows = [
+        (
+            each.title,
+            each.space,
+            f"{each.n_trials:,}",
+            ", ".join(f"{n:,} {state}" for state, n in each.trials.items()) or "-",
+            print_seconds(each.seconds),
+            print_tokens(each.tokens),
+        )
+        for each in searched_methods(sweep, trials)
+    ]
+    headings = ("Method", "Search space", "Trials", "How they ended", "Time", "Training tokens")
+    return table("What was searched, and what it took", headings, rows)
+
+
+def _failures(caption: str, found: Sequence[Failures]) -> Table | None:
+    if not found:
+        return None
+    rows = [
+        (each.kind, f"{each.count:,}", ", ".join(each.titles), each.message, _numbers(each.numbers))
+        for each in found
+    ]
+    return table(caption, ("Kind", "Count", "Methods", "Message", "Trials"), rows)
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    named = ", ".join(map(str, numbers[:MOST_NUMBERS])) or "-"
+    return f"{named}, ..." if len(numbers) > MOST_NUMBERS else named

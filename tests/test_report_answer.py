@@ -1,0 +1,178 @@
+"""The report's answer: which method is best at which budget, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from dashboards.report.answer import compared, find_answer
+from dashboards.report.answer_words import enough_row, headline, reign_row, stretch_line
+from storage.records import TrialRecord
+from tests.test_pareto import make_trial
+
+TITLES = {"lora": "LoRA", "adapter_h": "Adapter^H", "prefix_embed": "PrefixEmbed", "fine_tune": "Fine-Tune"}
+Configurations = dict[str, tuple[int, tuple[float, ...]]]
+STUDY: Configurations = {
+    "prefix_embed": (10, (0.3, 0.3, 0.3)),
+    "adapter_h": (50, (0.4, 0.4, 0.4)),
+    "lora": (100, (0.5, 0.6, 0.7)),
+    "prefix_embed/worse": (150, (0.2, 0.2, 0.2)),
+    "adapter_h/large": (200, (0.8, 0.8, 0.8)),
+    "lora/large": (900, (0.79, 0.79, 0.79)),
+}
+
+
+def trials(configurations: Configurations) -> list[TrialRecord]:
+    """Trials of METHOD or METHOD/OTHER with so many parameters and a score for each seed."""
+    return [
+        make_trial(
+            number=10 * at + seed,
+            seed=seed,
+            score=score,
+            config_hash=name,
+            method=name.partition("/")[0],
+            title=TITLES[name.partition("/")[0]],
+            label=f"r = {at}",
+            trainable_params=params,
+            base_params=1000,
+        )
+        for at, (name, (params, scores)) in enumerate(configurations.items())
+        for seed, score in enumerate(scores)
+    ]
+
+
+def scores_of(some: Iterable[TrialRecord]) -> dict[int, list[float]]:
+    return {t.number: [t.score or 0.0] for t in some}
+
+
+def test_each_place_of_the_front_reigns_until_the_next_and_leads_the_best_other_method() -> None:
+    answer = find_answer(trials(STUDY))
+    assert answer is not None
+    found = [
+        (
+            reign.winner.best.first.config_hash,
+            reign.below,
+            reign.runner_up.best.first.config_hash if reign.runner_up else None,
+            round(reign.lead, 6),
+        )
+        for reign in answer.reigns
+    ]
+    assert found == [
+        ("prefix_embed", 50, None, 0.0),
+        ("adapter_h", 100, "prefix_embed", 0.1),
+        # Not the larger prefix, which is worse than the smaller one.
+        ("lora", 200, "adapter_h", 0.2),
+        # The larger LoRA has more parameters, but the last reign has no end.
+        ("adapter_h/large", None, "lora/large", 0.01),
+    ]
+    assert [each.winner.n_configurations for each in answer.reigns] == [1, 1, 1, 2]
+
+
+def test_the_lead_is_tested_over_the_seeds_that_both_have() -> None:
+    answer = find_answer(trials(STUDY))
+    assert answer is not None
+    comparison = compared(answer.reigns[2], scores_of)
+    assert comparison is not None
+    # Differences 0.1, 0.2, 0.3: mean 0.2, standard error 0.1 / sqrt 3, and t with 2 degrees of freedom is
+    # 4.3027 at 97.5%.
+    test = comparison.test
+    assert test.n_seeds == 3
+    assert test.difference == pytest.approx(0.2)
+    assert test.low == pytest.approx(-0.0484, abs=1e-4)
+    assert test.high == pytest.approx(0.4484, abs=1e-4)
+    assert test.p == pytest.approx(0.0742, abs=1e-4)
+    line = stretch_line([answer.reigns[2]], comparison)
+    assert line.startswith("With 100 to 199 trainable parameters, LoRA is best: 60.0 ± 10.0. ")
+    assert "leads the next best method, Adapter^H r = 1 (40.0 ± .0 with 50), by 20.0 points" in line
+    assert "No difference beyond noise between LoRA and Adapter^H is shown (p = 0.074)" in line
+    assert "95% interval -4.8 to +44.8" in line
+
+
+def test_with_one_seed_the_confidence_cannot_be_told() -> None:
+    answer = find_answer(trials({name: (n, scores[:1]) for name, (n, scores) in STUDY.items()}))
+    assert answer is not None
+    reign = answer.reigns[2]
+    line = stretch_line([reign], compared(reign, scores_of))
+    assert line.endswith("With one seed the confidence cannot be told.")
+    assert "resampled" not in line
+    cells = reign_row(reign, compared(reign, scores_of))
+    assert (cells[3], cells[4], cells[-1]) == ("1", "-", "not known")
+
+
+def test_with_one_seed_and_known_examples_their_noise_is_told_apart_from_that_of_seeds() -> None:
+    some = trials({"lora": (100, (0.75,)), "prefix_embed": (50, (0.25,))})
+    rows = {0: [1.0, 1.0, 1.0, 0.0], 10: [0.0, 0.0, 1.0, 0.0]}
+    answer = find_answer(some)
+    assert answer is not None
+    line = stretch_line(answer.stretches[-1], compared(answer.reigns[-1], lambda _: rows))
+    # Differences 1, 1, 0, 0: t = 0.5 / (0.57735 / 2) = 1.7321 with 3 degrees of freedom.
+    assert "cannot be told. Seed noise is not measured; the difference is within the noise" in line
+    assert "(p = 0.182)" in line
+
+
+def test_methods_without_a_common_seed_cannot_be_compared() -> None:
+    some = trials({"prefix_embed": (50, (0.3,)), "lora": (100, (0.0, 0.5))})[:1]
+    some += [make_trial(number=7, seed=5, score=0.5, trainable_params=100)]
+    answer = find_answer(some)
+    assert answer is not None
+    assert compared(answer.reigns[-1], scores_of) is None
+    assert "no seed in common" in stretch_line(answer.stretches[-1], None)
+
+
+def test_a_stretch_is_one_methods_neighbours_on_the_front() -> None:
+    answer = find_answer(
+        trials(
+            {"lora": (10, (0.3,)), "lora/b": (20, (0.4,)), "adapter_h": (30, (0.5,)), "lora/c": (40, (0.6,))}
+        )
+    )
+    assert answer is not None
+    assert [[r.winner.best.first.config_hash for r in same] for same in answer.stretches] == [
+        ["lora", "lora/b"],
+        ["adapter_h"],
+        ["lora/c"],
+    ]
+    line = stretch_line(answer.stretches[0], None)
+    assert line == (
+        "With 10 to 29 trainable parameters, LoRA is best: 30.0 to 40.0 as the budget grows. "
+        "No other method was tried with so few parameters."
+    )
+
+
+def test_the_smallest_configuration_that_suffices_is_named_once_for_its_highest_share() -> None:
+    answer = find_answer(
+        trials(
+            {
+                "prefix_embed": (10, (0.73,)),
+                "lora": (100, (0.77,)),
+                "adapter_h": (200, (0.8,)),
+                "fine_tune": (1000, (0.76,)),
+            }
+        )
+    )
+    assert answer is not None
+    # 90% of 0.8 is 0.72, 95% is 0.76, 99% is 0.792.
+    assert [enough_row(each) for each in answer.enough] == [
+        ("90% of the best score", "72.0", "PrefixEmbed r = 0", "10", "73.0"),
+        ("95% of the best score", "76.0", "LoRA r = 1", "100", "77.0"),
+        ("100% of the best score", "80.0", "Adapter^H r = 2", "200", "80.0"),
+        ("the best full fine-tuning", "76.0", "LoRA r = 1", "100", "77.0"),
+    ]
+    assert headline(answer) == (
+        "The best score, 80.0 MNLI-m accuracy, takes 200 trainable parameters (20% of the base): "
+        "Adapter^H r = 2, one seed. "
+        "To reach 95% of the best score (76.0), 100 suffice: LoRA r = 1. "
+        "To reach the best full fine-tuning (76.0), 100 suffice: LoRA r = 1."
+    )
+
+
+def test_what_ties_with_the_front_is_no_lead() -> None:
+    answer = find_answer(trials({"lora": (10, (0.5,)), "adapter_h": (20, (0.5,))}))
+    assert answer is not None
+    (reign,) = answer.reigns
+    assert (reign.winner.best.first.method, reign.lead) == ("lora", 0.0)
+    assert "scores as much" in stretch_line([reign], None)
+
+
+def test_without_a_scored_trial_there_is_no_answer() -> None:
+    assert find_answer([make_trial(state="failed", score=None)]) is None
