@@ -46,7 +46,8 @@ class TrialRecord:
     `title` and `label` are the method and its hyperparameters as the paper prints them
     (``LoRA``, ``r_q = r_v = 2``). `reason` says why a trial failed; `reused_from` is ``SWEEP/NUMBER``
     of the trial whose result was taken over instead of training again. `train_tokens` are the real tokens of
-    all its steps. `mirrored`: MLflow knows how it ended.
+    its steps, also where it did not come to its end; a step that was taken again counts once. `mirrored`:
+    MLflow knows how it ended.
     """
 
     sweep: str

@@ -138,7 +138,8 @@ class Driver:
     def _affordable(self, planned: PlannedTrial) -> bool:
         """Whether its tokens may still be trained; raises Stopped where they may not and nothing runs."""
         running = {number: trial.tokens for number, trial in self._running.items()}
-        why = self.budget.cannot_train(planned.tokens, self.books.trials.values(), running)
+        others = [t for t in self.books.trials.values() if t.number != planned.record.number]
+        why = self.budget.cannot_train(planned.tokens, others, running)
         if not why:
             return True
         self._turns.put_back(planned)
@@ -149,6 +150,7 @@ class Driver:
     def _handle(self, event: TrialEvent) -> None:
         planned = self._running[event.number]
         if isinstance(event, Progress):
+            self._running[event.number] = planned.with_tokens(event.train_tokens)
             self.display.stepped(event)
             self._notes.stepped(event)
         elif isinstance(event, Scoring):

@@ -67,13 +67,14 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """A running trial has finished optimiser step `step` of `steps`."""
+    """A running trial has finished optimiser step `step` of `steps`, all of which held `train_tokens`."""
 
     number: int
     step: int
     steps: int
     loss: float
     tokens_per_second: float
+    train_tokens: int = 0
 
 
 @dataclass(frozen=True)

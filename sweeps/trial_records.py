@@ -33,6 +33,11 @@ class PlannedTrial:
     tokens: int = 0
     """About how many real tokens its steps hold."""
 
+    def with_tokens(self, trained: int) -> PlannedTrial:
+        """The same with so many real tokens trained, however it will end; fewer do not undo more."""
+        known = self.record.train_tokens or 0
+        return replace(self, record=replace(self.record, train_tokens=max(trained, known)))
+
 
 def plan_trials(
     deal: Deal, plan: Plan, workspace: Workspace, numbers: Mapping[int, int], git_commit: str | None
@@ -100,11 +105,11 @@ def _steps(recipe: Recipe, plan: Plan) -> int:
 
 
 def continued(planned: PlannedTrial, known: TrialRecord | None) -> PlannedTrial:
-    """An interrupted trial keeps its MLflow run and its time of birth."""
+    """An interrupted trial keeps its MLflow run, its time of birth, and what it has trained."""
     if known is None:
         return planned
-    record = replace(planned.record, mlflow_run_id=known.mlflow_run_id, created_at=known.created_at)
-    return replace(planned, record=record)
+    kept = {name: getattr(known, name) for name in ("mlflow_run_id", "created_at", "train_tokens")}
+    return replace(planned, record=replace(planned.record, **kept))
 
 
 def pruned(record: TrialRecord, result: TrialResult) -> TrialOutcome:

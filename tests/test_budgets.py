@@ -13,6 +13,7 @@ import yaml
 from click.testing import Result
 
 from sweeps.budget import Budget
+from sweeps.training.pack import Pack
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import ledger_of, outcome, runs_of, trials_of
 from tests.test_plan import plan_of
@@ -97,6 +98,41 @@ def test_a_sweep_out_of_tokens_ends_before_the_trial_that_would_take_more(
     assert trials_of(workspace) == trials
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
     assert outcome(workspace) == undisturbed
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_tokens_of_a_trial_that_was_interrupted_or_failed_are_spent_and_counted_once(
+    make_workspace: MakeWorkspace,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    undisturbed: list[Any],
+    error: type[BaseException],
+) -> None:
+    workspace, file = make_workspace(), sweep_file(**SIX, max_retries=0)
+    real, steps = Pack.step, []
+
+    def end_the_second_trial(pack: Pack) -> Any:
+        steps.append(1)
+        if len(steps) == 6:
+            raise error("at its third step")
+        return real(pack)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(Pack, "step", end_the_second_trial)
+        frontune("run", file, "--workspace", workspace, "--trials", 2)
+    whole, part = (trial.train_tokens or 0 for trial in trials_of(workspace))
+    assert whole / 2 < part < whole
+    # Enough for two trials, not for two and two thirds.
+    limit = f"train_tokens={round(2.3 * whole)}"
+    again = frontune("run", file, "--workspace", workspace, "--set", limit)
+    assert again.exit_code == 0
+    states = [trial.state for trial in trials_of(workspace)]
+    if error is KeyboardInterrupt:
+        assert outcome(workspace) == undisturbed[:2]
+        assert part < (trials_of(workspace)[1].train_tokens or 0) < whole + part
+    else:
+        assert states == ["complete", "failed"]
+        assert f"{whole + part:,} of " in again.stdout
 
 
 @pytest.fixture(scope="module")

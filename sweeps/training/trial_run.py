@@ -78,7 +78,7 @@ class TrialRun:
         if slot.step % math.ceil(slot.total_steps / CURVE_POINTS) == 0 or slot.finished:
             spent.curve.append((slot.step, slot.loss))
         speed = self.tokens / spent.train_seconds
-        return Progress(self.spec.number, slot.step, slot.total_steps, slot.loss, speed)
+        return Progress(self.spec.number, slot.step, slot.total_steps, slot.loss, speed, self.tokens)
 
     @property
     def wants_score(self) -> bool:
