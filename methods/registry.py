@@ -27,6 +27,10 @@ M = TypeVar("M", bound=type[Method])
 _registered: dict[str, type[Method]] = {}
 
 
+class UnknownMethod(FrontuneError):
+    """There is no method of that name where it was looked for."""
+
+
 def register(method: M) -> M:
     """Class decorator: make a method known by its `name`; a name can be taken only once."""
     taken = _registered.get(method.name)
@@ -50,7 +54,7 @@ def make_method(name: str, /, **hyperparameters: Any) -> Method:
     """Make a method from its name and hyperparameters; both are checked against the known ones."""
     known = known_methods()
     if name not in known:
-        raise FrontuneError(unknown_name("method", name, known))
+        raise UnknownMethod(unknown_name("method", name, known))
     method = known[name]
     types = field_types(method)
     for key, value in hyperparameters.items():

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-class NoSpace(FrontuneError):
+class Unwritable(FrontuneError):
+    """A file cannot be written, through no fault of what it holds."""
+
+
+class NoSpace(Unwritable):
     """The disk is full."""
 
 
@@ -63,7 +67,7 @@ def _in_one_step(path: Path) -> Iterator[Path]:
         # safetensors tells the system's error number in its text alone.
         told = re.search(r"os error (\d+)", str(error))
         number = getattr(error, "errno", None) or (int(told[1]) if told else 0)
-        kind = NoSpace if number in NO_SPACE else FrontuneError
+        kind = NoSpace if number in NO_SPACE else Unwritable
         raise kind(f"cannot write {path}: {os.strerror(number) if number else error}") from error
     finally:
         with suppress(OSError):

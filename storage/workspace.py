@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +54,15 @@ class Workspace:
             except OSError as error:
                 raise FrontuneError(f"cannot make the folder {folder}: {error.strerror or error}") from error
 
-    def check_space(self) -> None:
-        """Raise an error whose cause is the system's where not even a megabyte can be written."""
+    def check_space(self, wanted_bytes: int) -> None:
+        """Raise an error whose cause is the system's where so much is not free, or nothing can be written."""
         draft = self.root / f".space.{os.getpid()}.tmp"
         try:
-            draft.write_bytes(bytes(2**20))
+            # Not written whole: a try that fails would leave no room for anybody else while it lasts.
+            draft.write_bytes(bytes(min(wanted_bytes, 2**20)))
+            if (free := shutil.disk_usage(self.root).free) < wanted_bytes:
+                full = f"{free / 1e6:,.0f} MB are free, wanted {wanted_bytes / 1e6:,.0f} MB"
+                raise OSError(errno.ENOSPC, full)
         except OSError as error:
             raise FrontuneError(f"cannot write to {self.root}: {error.strerror}") from error
         finally:

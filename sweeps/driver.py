@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from methods.errors import FrontuneError
 from storage.lease import SweepTaken
 from storage.ledger import LedgerAway
 from storage.records import Provenance, RungScore, TrialOutcome, TrialRecord
@@ -16,7 +16,7 @@ from sweeps.budget import Budget
 from sweeps.dealer import Dealer
 from sweeps.display import Display
 from sweeps.executors.base import Executor
-from sweeps.failures import TRIED_AGAIN, Again, after_failure
+from sweeps.failures import Again, Failures, failed_by
 from sweeps.filling import fill_missing
 from sweeps.interrupts import held_back
 from sweeps.judge import Judged, judge, keep
@@ -54,8 +54,6 @@ class Driver:
     budget: Budget
     added: tuple[Point, ...] = ()
     _running: dict[int, PlannedTrial] = field(default_factory=dict)
-    _attempts: Counter[int] = field(default_factory=Counter)
-    _n_failed: int = 0
     _said_missing: set[str] = field(default_factory=set)
 
     def run(self) -> tuple[Ending, list[Path]]:
@@ -100,6 +98,7 @@ class Driver:
         for point in self.added:
             if not studies[point.method].knows(point):
                 studies[point.method].add(point)
+        self._failures = Failures(spec.max_retries, spec.max_failures)
         self._notes = ProgressNotes(books.ledger, spec.name)
         self._turns = Turns(plan, books, self.budget, dealer, self.display, self.provenance.git_commit)
 
@@ -158,7 +157,8 @@ class Driver:
         elif isinstance(event, Rung):
             self._at_rung(planned, event)
         elif isinstance(event, Finished):
-            self._end(self._finished(planned, event.result))
+            outcome = self._finished(planned, event.result)
+            self._failed(planned, outcome) if isinstance(outcome, Failed) else self._end(outcome)
         elif isinstance(event, Failed):
             self._failed(planned, event)
 
@@ -166,7 +166,11 @@ class Driver:
         """Let the trial go on, or stop it where it is in the worse part of its rung."""
         if self._rungs is None or event.result is None:
             return
-        judged = self._judged(event.result)
+        judged = self._judged(event.number, event.result)
+        if isinstance(judged, Failed):
+            self.executor.cancel(event.number)
+            self._failed(planned, judged)
+            return
         score = judged.result.score
         if score is None:
             return
@@ -177,19 +181,29 @@ class Driver:
             self.executor.cancel(event.number)
             self._end(pruned(planned.record, judged.result))
 
-    def _finished(self, planned: PlannedTrial, result: TrialResult) -> TrialOutcome:
+    def _finished(self, planned: PlannedTrial, result: TrialResult) -> TrialOutcome | Failed:
         """Have the task judge what was generated, and keep that beside the weights."""
-        judged = self._judged(result)
+        number = planned.record.number
+        judged = self._judged(number, result)
+        if isinstance(judged, Failed):
+            return judged
         if judged.result.score is None:
             metric = self.plan.data.metric
             why = judged.scores.missing.get(metric, "the task gave none")
-            reason = f"its score, {metric}, is missing: {why}"
-            return TrialOutcome(replace(planned.record, state="failed", reason=reason))
-        files = patiently(lambda: keep(judged, planned.spec, self.books.workspace), self.display.say)
+            return Failed(number, f"its score, {metric}, is missing: {why}")
+        try:
+            files = patiently(lambda: keep(judged, planned.spec, self.books.workspace), self.display.say)
+        except FrontuneError as error:
+            return failed_by(number, error)
         return finished(planned.record, judged.result, files)
 
-    def _judged(self, result: TrialResult) -> Judged:
-        judged = judge(result, self.plan.examples.task, self.plan.examples.validation, self.plan.tokenizer)
+    def _judged(self, number: int, result: TrialResult) -> Judged | Failed:
+        examples = self.plan.examples
+        try:
+            judged = judge(result, examples.task, examples.validation, self.plan.tokenizer)
+        except Exception as error:
+            # A metric may be anybody's code.
+            return failed_by(number, error)
         for metric, reason in judged.scores.missing.items():
             if metric not in self._said_missing:
                 self._said_missing.add(metric)
@@ -197,23 +211,17 @@ class Driver:
         return judged
 
     def _failed(self, planned: PlannedTrial, event: Failed) -> None:
-        number = event.number
-        self._attempts[number] += event.kind in TRIED_AGAIN
-        after = after_failure(planned, event, self._attempts[number], self.plan.spec.max_retries)
+        after = self._failures.after(planned, event)
         if isinstance(after, Again):
             self.display.say(after.why)
-            if event.kind == "no_space":
-                patiently(self.books.workspace.check_space, self.display.say)
-            self._running[number] = after.planned
+            if after.room_bytes:
+                patiently(lambda: self.books.workspace.check_space(after.room_bytes), self.display.say)
+            self._running[event.number] = after.planned
             self._turns.put_back(after.planned)
             return
         self._end(after)
-        self._n_failed += event.kind in TRIED_AGAIN
-        limit = self.plan.spec.max_failures
-        if limit is not None and self._n_failed >= limit:
-            raise Stopped(
-                "failed", f"{self._n_failed} trials failed, max_failures is {limit}: {event.reason}"
-            )
+        if why := self._failures.too_many(event):
+            raise Stopped("failed", why)
 
     def _end(self, outcome: TrialOutcome) -> None:
         """A trial's end, everywhere: ledger, MLflow, then its study once all replicates ended."""

@@ -22,9 +22,13 @@ def fill_missing(plan: Plan, books: Books) -> None:
         texts = _kept_texts(trial, books)
         if len(texts) != len(examples):
             continue
-        found = {
-            name: value for name, value in task.score(examples, texts).metrics.items() if name not in known
-        }
+        try:
+            scored = task.score(examples, texts).metrics
+        except Exception as error:
+            # A metric may be anybody's code, and what it was to score has its score.
+            books.say(f"missing metrics are not filled in: {type(error).__name__}: {error}")
+            return
+        found = {name: value for name, value in scored.items() if name not in known}
         if not found:
             return
         books.add(trial, [Measurement(name, SPLIT, trial.steps or 0, found[name]) for name in found])

@@ -104,9 +104,17 @@ class Finished:
     result: TrialResult
 
 
-FailureKind = Literal["refused", "diverged", "out_of_memory", "no_space", "lost", "machine_lost", "error"]
-"""What cannot be trained at all; NaN; memory that does not suffice; a full disk; a worker that is gone, by
-itself or with its machine; anything else."""
+FailureKind = Literal[
+    "diverged",
+    "refused",
+    "out_of_memory",
+    "no_space",
+    "error",
+    "lost",
+    "machine_lost",
+]
+"""NaN; what cannot be trained at all; memory that does not suffice; a full disk; any other error; a worker
+that is gone, by itself or with its machine. What follows stands in `sweeps.failures`."""
 
 
 @dataclass(frozen=True)

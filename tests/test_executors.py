@@ -195,12 +195,16 @@ def test_a_cancelled_trial_that_is_submitted_again_goes_on_and_ends_once(
     assert [step for step, _ in result.result.curve] == list(range(1, 31))
 
 
-def test_trials_that_fail_stop_no_other(warm: Executor, make_trial: MakeTrial) -> None:
+def test_trials_that_fail_stop_no_other(warm: Executor, make_trial: MakeTrial, tmp_path: Path) -> None:
+    blocked = tmp_path / "a-file"
+    blocked.touch()
     waiting = [
         make_trial(0, "adapter_h(r=2)", lr=1e30),
         make_trial(1, steps=8),
         make_trial(2, "lora(r_q=9999)"),
         make_trial(3),
+        make_trial(4, "not_installed_here(r=2)"),
+        replace(make_trial(5), adapter_file=str(blocked / "adapter")),
     ]
 
     def fill(event: TrialEvent | None) -> None:
@@ -208,9 +212,9 @@ def test_trials_that_fail_stop_no_other(warm: Executor, make_trial: MakeTrial) -
             warm.submit(waiting.pop(0))
 
     fill(None)
-    last = ended(drained(warm, 0, 1, 2, 3, at=fill))
+    last = ended(drained(warm, *range(6), at=fill))
     kinds = {number: event.kind for number, event in last.items() if isinstance(event, Failed)}
-    assert kinds == {0: "diverged", 2: "refused"}
+    assert kinds == {0: "diverged", 2: "refused", 4: "error", 5: "error"}
 
 
 def test_a_method_that_needs_the_base_alone_and_others_all_come_to_their_end(

@@ -13,6 +13,7 @@ import optuna
 import pytest
 import torch
 
+from methods.errors import FrontuneError
 from storage.checkpoints import NoSpace, save_tensors
 from storage.ledger import Ledger, LedgerAway
 from storage.tracking import Tracker, TrackingAway
@@ -178,13 +179,91 @@ def test_a_full_disk_is_waited_for(
     monkeypatch.setattr("sweeps.patience.time", SimpleNamespace(sleep=waits.append))
     monkeypatch.setattr("sweeps.training.trial_run.save_tensors", full_at_first(2, save_tensors))
     space = full_at_first(3, Workspace.check_space)
-    monkeypatch.setattr(Workspace, "check_space", lambda workspace: space(workspace))
+    monkeypatch.setattr(Workspace, "check_space", lambda *arguments: space(*arguments))
     result = frontune("run", sweep_file(**THREE), "--workspace", full)
     assert result.exit_code == 0
-    assert "No space left on device; again once there is room" in result.stdout
+    assert "No space left on device; again once 1 MB are free (1 of 3)" in result.stdout
     assert "waiting: " in result.stdout
     assert waits == [1.0, 2.0, 4.0]
     assert outcome(full) == outcome(plain)
+
+
+def test_a_disk_on_which_nothing_finds_room_ends_the_sweep_after_a_few_tries(
+    make_workspace: MakeWorkspace,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace, wanted = make_workspace(), list[int]()
+    monkeypatch.setattr("sweeps.training.trial_run.save_tensors", full_at_first(10**6, save_tensors))
+    monkeypatch.setattr(Workspace, "check_space", lambda workspace, room: wanted.append(room))
+    result = frontune("run", sweep_file(**THREE, max_failures=2), "--workspace", workspace)
+    assert result.exit_code == 1
+    assert [t.state for t in trials_of(workspace)] == ["failed", "failed"]
+    said = "cannot write: No space left on device, 3 times again after there had been room for its files"
+    assert {t.reason for t in trials_of(workspace)} == {said}
+    assert f"2 trials failed, max_failures is 2: {said[:37]}" in result.stdout
+    needed = 3 * 4 * trials_of(workspace)[0].trainable_params + 2**20
+    assert wanted[:3] == [needed, 2 * needed, 4 * needed]
+
+
+def test_room_is_what_the_disk_has_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Workspace.open(tmp_path / "runs", create=True)
+    workspace.check_space(2**20)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=3_000_000))
+    workspace.check_space(3_000_000)
+    waits: list[float] = []
+
+    def less() -> None:
+        workspace.check_space(3_000_001 if len(waits) < 2 else 3_000_000)
+
+    patiently(less, print, waits.append)
+    assert waits == [1.0, 2.0]
+    with pytest.raises(FrontuneError, match=r"cannot write to .*runs: 3 MB are free, wanted 9 MB"):
+        workspace.check_space(9_000_000)
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_weights_that_cannot_be_written_for_once_are_written_at_the_next_try(
+    make_workspace: MakeWorkspace,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    workspace, calls = make_workspace(), list[int]()
+
+    def failing(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise SafetensorError("Error while serializing: I/O error: Input/output error (os error 5)")
+        save_file(*arguments)
+
+    monkeypatch.setattr("safetensors.torch.save_file", failing)
+    monkeypatch.setattr("sweeps.trial_records.rung_steps", lambda *arguments: ())
+    result = frontune("run", sweep_file(**ONE), "--workspace", workspace)
+    assert result.exit_code == 0
+    assert "Input/output error; again (1 of 1)" in result.stdout
+    assert [t.state for t in trials_of(workspace)] == ["complete"]
+
+
+def test_a_disk_that_can_only_be_read_ends_the_sweep_at_max_failures(
+    make_workspace: MakeWorkspace,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def replace(*arguments: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    workspace = make_workspace()
+    monkeypatch.setattr("storage.checkpoints.os.replace", replace)
+    result = frontune("run", sweep_file(**THREE, max_failures=2), "--workspace", workspace)
+    assert result.exit_code == 1
+    assert "2 trials failed, max_failures is 2: cannot write " in result.stdout
+    assert "Read-only file system; again (1 of 1)" in result.stdout
 
 
 def full_at_first(times: int, real: Callable[..., Any]) -> Callable[..., Any]:

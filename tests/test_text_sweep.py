@@ -121,11 +121,50 @@ def test_a_score_whose_tool_is_absent_is_a_failure_with_the_reason_and_not_reuse
     monkeypatch.setenv("PATH", "/nowhere")
     result = frontune("run", sweep, "--workspace", workspace, *meteor)
     assert result.exit_code == 1
-    assert "failed: its score, meteor, is missing: needs Java" in result.stdout
+    assert "its score, meteor, is missing: needs Java" in result.stdout
+    assert "; again (1 of 1)" in result.stdout
     again = (*only, "--set", "task.score=bleu", "--set", "name=other")
     assert frontune("run", sweep, "--workspace", workspace, *again).exit_code == 0
     (other,) = trials_of(workspace, "other")
     assert (other.metric, other.reused_from) == ("bleu", None)
+
+
+def test_a_metric_that_raises_fails_its_trial_with_the_traceback_after_a_retry(
+    make_workspace: MakeWorkspace, frontune: Frontune, sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[int] = []
+
+    def score(self: OwnData, examples: Sequence[Example], texts: Sequence[str]) -> Scores:
+        judged.append(1)
+        if len(judged) in (1, 2, 3):
+            raise ValueError("a defect of the metric")
+        return Scores({"exact_match": 0.5})
+
+    monkeypatch.setattr(OwnData, "score", score)
+    workspace = make_workspace()
+    two = ("--set", "points=[lora(r_q=1), lora(r_q=2)]", "--set", "trials=2", "--set", "recipe.steps=1")
+    result = frontune("run", sweep, "--workspace", workspace, *two)
+    assert result.exit_code == 0
+    assert "ValueError: a defect of the metric; again (1 of 1)" in result.stdout
+    first, second = trials_of(workspace)
+    assert (first.state, second.state) == ("failed", "complete")
+    assert str(first.reason).startswith("ValueError: a defect of the metric\nTraceback")
+
+
+def test_a_metric_that_raises_at_a_rung_fails_its_trial_there(
+    make_workspace: MakeWorkspace, frontune: Frontune, sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(self: OwnData, examples: Sequence[Example], texts: Sequence[str]) -> Scores:
+        raise ValueError("a defect of the metric")
+
+    monkeypatch.setattr(OwnData, "score", score)
+    workspace = make_workspace()
+    one = ("--set", "points=[lora(r_q=1)]", "--set", "trials=1", "--set", "recipe.steps=4")
+    result = frontune("run", sweep, "--workspace", workspace, *one, "--set", "pruning={}")
+    assert result.exit_code == 1
+    assert result.stdout.count("ValueError: a defect of the metric") == 2
+    assert [t.state for t in trials_of(workspace)] == ["failed"]
+    assert not list((workspace / "adapters" / "small").iterdir())
 
 
 def test_a_metric_that_was_missing_is_filled_in_once_its_tool_is_there(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from methods.errors import FrontuneError
-from storage.checkpoints import NoSpace, save_content
+from storage.checkpoints import NoSpace, Unwritable, save_content
 from sweeps.executors.base import MakeRunner
 from sweeps.executors.crew import Crew
 from sweeps.executors.messages import Alive, Broken, Cancel, Command, Gone, Happened, Message, Room, Submit
@@ -96,7 +96,7 @@ class RayHand:
             del self._trials[message.ticket]
         try:
             if isinstance(event, Rung) and content is not None:
-                with suppress(NoSpace):
+                with suppress(Unwritable):
                     save_content(Path(trial.checkpoint_file), content)
             elif isinstance(event, Finished) and content is not None:
                 save_content(Path(trial.adapter_file), content)

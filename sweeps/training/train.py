@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.frozen import FrozenBase
-from storage.checkpoints import NoSpace
+from methods.registry import UnknownMethod
+from storage.checkpoints import NoSpace, Unwritable
 from sweeps.training.evaluate import Evaluation
 from sweeps.training.growth import Growth, room_on
 from sweeps.training.lower import LowerLayers
@@ -220,6 +221,9 @@ def _failed(number: int, error: Exception) -> Failed:
         return Failed(number, str(error), kind="diverged")
     if isinstance(error, NoSpace):
         return Failed(number, str(error), kind="no_space")
+    if isinstance(error, Unwritable | UnknownMethod):
+        # The driver knows the method: it is missing on this machine alone.
+        return Failed(number, str(error))
     if isinstance(error, FrontuneError):
         return Failed(number, str(error), kind="refused")
     kind: FailureKind = "out_of_memory" if is_out_of_memory(error) else "error"

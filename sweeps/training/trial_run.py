@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.frozen import FrozenBase
-from storage.checkpoints import NoSpace, save_tensors
+from storage.checkpoints import Unwritable, save_tensors
 from sweeps.training.batches import cut_to
 from sweeps.training.evaluate import Evaluation
 from sweeps.training.lower import LowerLayers
@@ -94,8 +94,8 @@ class TrialRun:
             yield Finished(spec.number, self._result(evaluation))
         elif slot.step in spec.rungs:
             self.spent.peak_memory_bytes = self._peak()
-            # Without room the trial goes on; an interruption then costs it more.
-            with suppress(NoSpace):
+            # Without it the trial goes on; an interruption then costs it more.
+            with suppress(Unwritable):
                 save_state(slot, spec, self.spent)
             yield Rung(spec.number, slot.step, self._result(evaluation) if evaluation else None)
 
