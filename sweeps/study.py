@@ -115,12 +115,18 @@ class MethodStudy:
         self._trials: list[FrozenTrial] = self._study.get_trials()
         self._known: set[Hashable] = set()
         self._n_asked = self._n_inside = 0
+        self._in_doubt = False
         for trial in self._trials:
             self._know(trial)
 
     def add(self, point: Point) -> int:
         """Take in a point in one step and return its number; samplers learn from it where it lies in the
-        search space."""
+        search space.
+
+        May be repeated where the database was away: what it took in all the same is there once.
+        """
+        if (number := self._taken_in(point)) is not None:
+            return number
         fits = self._space.contains(point.values)
         trial = create_trial(
             state=TrialState.RUNNING,
@@ -128,11 +134,24 @@ class MethodStudy:
             distributions=self._distributions if fits else {},
             user_attrs={POINT: dict(point.values)},
         )
+        self._in_doubt = True
         self._study.add_trial(trial)
+        self._in_doubt = False
         trial.number = number = len(self._trials)
         self._trials.append(trial)
         self._know(trial)
         return number
+
+    def _taken_in(self, point: Point) -> int | None:
+        """The point's number where an earlier attempt to add it came through, though its answer did not."""
+        if not self._in_doubt:
+            return None
+        came = self._study.get_trials()[len(self._trials) :]
+        self._in_doubt = False
+        for trial in came:
+            self._trials.append(trial)
+            self._know(trial)
+        return next((t.number for t in came if t.user_attrs.get(POINT) == dict(point.values)), None)
 
     def knows(self, point: Point) -> bool:
         """Whether this configuration was asked for before, in whatever words."""
@@ -228,7 +247,8 @@ class MethodStudy:
         return bool(self._trials[number].state == TrialState.RUNNING)
 
     def _tell(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
-        self._study.tell(number, values, state)
+        # It may have been told already, by an attempt whose answer was lost.
+        self._study.tell(number, values, state, skip_if_finished=True)
         self._trials[number] = self._storage.get_trial(self._id(number))
 
     def _remember(self, number: int, attributes: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
@@ -15,7 +16,7 @@ from methods.errors import FrontuneError
 from sweeps.point import Point
 from sweeps.space import Choice, Range, SameAs, Space
 from sweeps.spec import check_spec
-from sweeps.study import MethodStudy, mean_score, open_studies
+from sweeps.study import MethodStudy, mean_score, open_storage, open_studies
 
 SPACE = Space(
     {
@@ -212,3 +213,40 @@ def test_a_finite_space_is_used_up_whatever_the_sampler_has_learned(store: BaseS
     found = [tuple(point.values()) for point in asked(study, 24)]
     assert len(set(found)) == 24
     assert study.ask() is None
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_what_a_database_took_in_before_the_connection_was_lost_is_there_once(
+    tmp_path: Path, sampler: str
+) -> None:
+    """As on PostgreSQL, where a server may go between a commit and its answer."""
+    wanted = asked(study_in(InMemoryStorage(), sampler), 6)
+    store = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
+    study, found = study_in(store, sampler), []
+    for _ in range(6):
+        with pytest.MonkeyPatch.context() as lost:
+            lose_the_answer(lost, "add_trial")
+            with pytest.raises(StorageInternalError):
+                study.ask()
+        number, point = drawn(study)
+        found.append(dict(point.values))
+        with pytest.MonkeyPatch.context() as lost:
+            lose_the_answer(lost, "tell")
+            with pytest.raises(StorageInternalError):
+                study.tell(number, score_of(point), point.values["r_q"] * 10)
+        study.tell(number, score_of(point), point.values["r_q"] * 10)
+    assert found == wanted
+    again = study_in(store, sampler)
+    assert [(n, dict(p.values), waits) for n, p, waits in again.asked()] == [
+        (n, values, False) for n, values in enumerate(wanted)
+    ]
+
+
+def lose_the_answer(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    real = getattr(optuna.Study, name)
+
+    def answered_by_nobody(*arguments: Any, **options: Any) -> None:
+        real(*arguments, **options)
+        raise StorageInternalError("the connection was lost")
+
+    monkeypatch.setattr(optuna.Study, name, answered_by_nobody)
