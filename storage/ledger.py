@@ -186,11 +186,15 @@ class Ledger:
             return [record_of(Measurement, row) for row in session.scalars(query)]
 
     def add_measurements(self, sweep: str, number: int, measurements: Sequence[Measurement]) -> None:
-        """Add what was measured of a trial after its end, such as its score on the test split."""
+        """Add what was measured of a trial after its end, such as its score on the test split; what is known
+        of the same metric, split and step is replaced."""
         with self.session(write=True) as session:
             row = _trial_row(session, sweep, number)
             if row is None:
                 raise LedgerError(f"sweep {sweep!r} has no trial {number}")
+            for each in measurements:
+                same = {"metric": each.metric, "split": each.split, "step": each.step}
+                session.execute(delete(MeasurementRow).filter_by(trial_id=row.id, **same))
             session.add_all(MeasurementRow(trial_id=row.id, **row_values(each)) for each in measurements)
 
     def artifacts(self, sweep: str, number: int | None = None) -> list[Artifact]:

@@ -106,7 +106,7 @@ class Books:
         with held_back():
             self._write(lambda: self.ledger.save_outcome(outcome))
             self._know(outcome.trial)
-            self._untold.add(outcome.trial.number)
+            self._is_untold(outcome.trial.number)
         self._send(outcome)
         return self.trials[outcome.trial.number]
 
@@ -114,7 +114,7 @@ class Books:
         """More was measured of a trial after its end."""
         self._write(lambda: self.ledger.save_trial(replace(trial, mirrored=False)))
         self._write(lambda: self.ledger.add_measurements(trial.sweep, trial.number, measured))
-        self._untold.add(trial.number)
+        self._is_untold(trial.number)
         self.send_missed()
 
     def twin(self, trial: TrialRecord) -> TrialRecord | None:
@@ -235,6 +235,11 @@ class Books:
         if len(self._told) >= TOLD_AT_ONCE:
             self._remember_told()
         return True
+
+    def _is_untold(self, number: int) -> None:
+        """There is more of the trial than MLflow knows, also where it was told of the trial a moment ago."""
+        self._untold.add(number)
+        self._told = [told for told in self._told if told != number]
 
     def _remember_told(self) -> None:
         """What a killed process did not come to remember is told once more."""

@@ -1,0 +1,91 @@
+"""The books: what MLflow has not been told is never forgotten, and nothing is written down twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from storage.lease import leased
+from storage.ledger import Ledger
+from storage.records import Measurement, TrialOutcome
+from storage.tracking import Tracker, TrackingAway
+from storage.workspace import Workspace
+from sweeps.books import Books
+from sweeps.mirror import Mirror
+from tests.test_ledger import PROVENANCE, TRIAL
+from tests.test_plan import plan_of
+
+BLEU = Measurement("bleu", "validation", 3, 0.5)
+OpenBooks = Callable[[], Books]
+
+
+@dataclass
+class Mlflow:
+    """A tracker that notes what it is told of how trials ended."""
+
+    away: bool = False
+    told: list[tuple[str, set[str]]] = field(default_factory=list)
+
+    def start_sweep(self, *arguments: Any) -> str:
+        return "parent"
+
+    def start_trial(self, parent: str, trial: Any, may_have: bool = True) -> str:
+        return f"run {trial.number}"
+
+    def finish_trial(self, run: str, trial: Any, measured: Any, files: Any) -> None:
+        if self.away:
+            raise TrackingAway("MLflow is away")
+        self.told.append((run, {each.metric for each in measured}))
+
+    def finish_sweep(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def mlflow() -> Mlflow:
+    return Mlflow()
+
+
+@pytest.fixture
+def open_books(base: str, tmp_path: Path, mlflow: Mlflow) -> Iterator[OpenBooks]:
+    """Opens the books of a sweep, as each run of it does."""
+    plan, workspace = plan_of(base), Workspace.open(tmp_path, create=True)
+    with closing(Ledger.open(workspace.database_url)) as ledger, leased(ledger, "s") as lease:
+
+        def opened() -> Books:
+            mirror = Mirror(lambda: cast(Tracker, mlflow), lambda text: None)
+            books = Books(plan, workspace, ledger, lease, mirror, lambda text: None)
+            books.open(PROVENANCE)
+            return books
+
+        yield opened
+
+
+def test_what_is_added_to_a_trial_that_mlflow_knows_is_told_once_it_is_back(
+    open_books: OpenBooks, mlflow: Mlflow
+) -> None:
+    books = open_books()
+    begun = books.begin(replace(TRIAL, sweep="s", state="running"))
+    ended = books.end(TrialOutcome(replace(begun, state="complete", score=0.5)))
+    mlflow.away = True
+    books.add(ended, [BLEU])
+    books.close("complete")
+    known = books.ledger.trial("s", TRIAL.number)
+    assert known
+    assert not known.mirrored
+    mlflow.away = False
+    open_books()
+    assert mlflow.told == [(f"run {TRIAL.number}", set()), (f"run {TRIAL.number}", {"bleu"})]
+
+
+def test_what_is_measured_is_there_once_however_often_it_is_added(open_books: OpenBooks) -> None:
+    books = open_books()
+    ended = books.end(TrialOutcome(replace(TRIAL, sweep="s", state="complete", score=0.5)))
+    for value in (0.25, 0.5):
+        books.add(ended, [replace(BLEU, value=value)])
+    assert books.ledger.measurements("s", TRIAL.number) == [BLEU]
