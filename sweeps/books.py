@@ -98,6 +98,8 @@ class Books:
         """A trial begins: the ledger knows of it before MLflow has a run for it."""
         self._write(lambda: self.ledger.save_trial(trial))
         self._know(trial)
+        # How it ended before, if that was not sent yet, is past.
+        self._untold.discard(trial.number)
         return self._with_run(trial, may_have=trial.number in self._known_before)
 
     def end(self, outcome: TrialOutcome) -> TrialRecord:

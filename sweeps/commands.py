@@ -40,15 +40,15 @@ def run_command(sweep: str, overrides: tuple[str, ...]) -> int:
     return _run(specs, f"sweep file '{file}'", f"frontune run {sweep}` with the same options")
 
 
-def resume_command(name: str, workspace: str, trials: int | None) -> int:
+def resume_command(name: str, workspace: str, trials: int | None, retry_failed: bool = False) -> int:
     """Go on with a sweep, or those of one file, as the ledger remembers them; exit codes as of a run."""
     from sweeps.resume import stored_specs
 
     specs = stored_specs(_ledger(workspace), name, workspace, {} if trials is None else {"trials": trials})
-    return _run(specs, f"sweep {name!r}", f"frontune resume {name}`")
+    return _run(specs, f"sweep {name!r}", f"frontune resume {name}`", retry_failed)
 
 
-def _run(specs: Sequence[SweepSpec], where: str, again: str) -> int:
+def _run(specs: Sequence[SweepSpec], where: str, again: str, retry_failed: bool = False) -> int:
     from sweeps.running import check_sweep, quiet_libraries, run_sweep
 
     console, code = Console(), 0
@@ -60,7 +60,7 @@ def _run(specs: Sequence[SweepSpec], where: str, again: str) -> int:
             except FrontuneError as error:
                 raise FrontuneError(f"{where}: {error}") from error
             for plan in plans:
-                done = run_sweep(plan, console)
+                done = run_sweep(plan, console, retry_failed=retry_failed)
                 code = max(code, _print_results(done, plan, console))
                 if done.ending == "interrupted":
                     raise KeyboardInterrupt

@@ -25,6 +25,7 @@ from sweeps.plan import Plan
 from sweeps.point import Point
 from sweeps.progress_notes import ProgressNotes
 from sweeps.pruning import Rungs, rung_number
+from sweeps.retrying import put_back
 from sweeps.study import open_studies
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
 from sweeps.trial_records import PlannedTrial, finished, pruned, reused
@@ -53,6 +54,7 @@ class Driver:
     provenance: Provenance
     budget: Budget
     added: tuple[Point, ...] = ()
+    retry_failed: bool = False
     _running: dict[int, PlannedTrial] = field(default_factory=dict)
     _said_missing: set[str] = field(default_factory=set)
 
@@ -86,6 +88,8 @@ class Driver:
     def _open(self) -> None:
         spec, books = self.plan.spec, self.books
         self.books.open(self.provenance)
+        if self.retry_failed:
+            self.display.say(f"{put_back(books)} trials that failed are tried again")
         self.display.went_on(sum(t.state in ENDED for t in books.trials.values()))
         self._rungs = Rungs(spec.pruning.reduction) if spec.pruning else None
         if self._rungs:

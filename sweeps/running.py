@@ -55,10 +55,13 @@ def check_sweep(spec: SweepSpec) -> Plan:
     return plan
 
 
-def run_sweep(plan: Plan, console: Console, added: tuple[Point, ...] = ()) -> SweepRun:
+def run_sweep(
+    plan: Plan, console: Console, added: tuple[Point, ...] = (), *, retry_failed: bool = False
+) -> SweepRun:
     """Run a sweep that was checked, or go on with it where it was interrupted.
 
     With points that are `added` to it, these are trained and no others are begun, whatever `trials` says.
+    With `retry_failed` trials that failed are trained again, but for those that diverged.
     """
     announce(plan, console)
     spec = plan.spec
@@ -90,6 +93,7 @@ def run_sweep(plan: Plan, console: Console, added: tuple[Point, ...] = ()) -> Sw
             provenance=collect_provenance(plan.context, ", ".join(devices)),
             budget=Budget(spec, deals=not added),
             added=added,
+            retry_failed=retry_failed,
         )
         ending, files = driver.run()
     return SweepRun(ending, workspace, tuple(files))

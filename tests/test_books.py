@@ -83,6 +83,17 @@ def test_what_is_added_to_a_trial_that_mlflow_knows_is_told_once_it_is_back(
     assert mlflow.told == [(f"run {TRIAL.number}", set()), (f"run {TRIAL.number}", {"bleu"})]
 
 
+def test_how_a_trial_ended_is_not_told_once_it_has_begun_again(open_books: OpenBooks, mlflow: Mlflow) -> None:
+    books, trial = open_books(), replace(TRIAL, sweep="s", state="running")
+    mlflow.away = True
+    ended = books.end(TrialOutcome(replace(books.begin(trial), state="failed", score=None)))
+    books.end(TrialOutcome(replace(ended, state="interrupted")))
+    books.begin(replace(ended, state="running"))
+    mlflow.away = False
+    books.send_missed(now=True)
+    assert mlflow.told == []
+
+
 def test_what_is_measured_is_there_once_however_often_it_is_added(open_books: OpenBooks) -> None:
     books = open_books()
     ended = books.end(TrialOutcome(replace(TRIAL, sweep="s", state="complete", score=0.5)))

@@ -139,6 +139,36 @@ def test_an_error_that_stays_is_recorded_with_its_traceback_and_the_sweep_goes_o
     assert "in place" in reason
 
 
+def test_what_failed_is_trained_after_all_where_that_is_asked_for(
+    make_workspace: MakeWorkspace,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, workspace = make_workspace(), make_workspace()
+    file = sweep_file(**THREE | {"points": [*THREE["points"], "lora(r_q=1, lr=1e30)"], "seeds": [0, 1]})
+    assert frontune("run", file, "--workspace", plain).exit_code == 0
+    real = Slot.place
+
+    def place(slot: Slot, *arguments: Any) -> Any:
+        if slot.method.name == "adapter_l" or slot.recipe.seed == 1:
+            raise ValueError("no driver for this card")
+        return real(slot, *arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Slot, "place", place)
+        assert frontune("run", file, "--workspace", workspace).exit_code == 0
+    assert [t.state for t in trials_of(workspace)] == ["complete", "failed"] * 2 + ["failed"] * 4
+    unaware = frontune("resume", "small", "--workspace", workspace)
+    assert [t.state for t in trials_of(workspace)].count("failed") == 6, unaware.stdout
+    again = frontune("resume", "small", "--workspace", workspace, "--retry-failed")
+    assert again.exit_code == 0
+    assert "5 trials that failed are tried again" in again.stdout
+    assert [t.state for t in trials_of(workspace)] == ["complete"] * 6 + ["failed"] * 2
+    assert outcome(workspace) == outcome(plain)
+    assert [r.data.tags["state"] for r in runs_of(workspace)[1]] == ["complete"] * 6 + ["failed"] * 2
+
+
 def test_a_broken_sweep_stops_at_max_failures_and_ends_with_1(
     make_workspace: MakeWorkspace,
     frontune: Frontune,

@@ -45,12 +45,13 @@ def _all_overrides(workspace: str | None, trials: int | None, overrides: tuple[s
 @main.command()
 @click.argument("name")
 @click.option("--trials", type=click.IntRange(min=1), default=None, help="Trials in all.")
+@click.option("--retry-failed", is_flag=True, help="Train anew what failed, but for what diverged.")
 @workspace_option
-def resume(name: str, trials: int | None, workspace: str) -> None:
+def resume(name: str, trials: int | None, retry_failed: bool, workspace: str) -> None:
     """Go on with the sweep NAME where it stopped, however it did, without its file."""
     from sweeps.commands import resume_command
 
-    sys.exit(resume_command(name, workspace, trials))
+    sys.exit(resume_command(name, workspace, trials, retry_failed))
 
 
 @main.command()
