@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboards.paired_test import PairedTest, paired_test, score_test
-from dashboards.printing import is_percent, print_lr, print_score, score_title
+from dashboards.printing import is_percent, print_lr, print_score, print_seeds, score_title
 from dashboards.replicates import Replicates, replicates
 from methods.errors import FrontuneError, unknown_name
 from storage.records import TrialRecord
@@ -141,7 +141,7 @@ def _described(side: Candidate) -> str:
     lr = f", lr {print_lr(first.lr)}" if first.lr is not None else ""
     score = print_score(group.score, group.std, first.metric)
     what = f"{first.title} {first.label}".rstrip() + lr
-    return f"{what}: {score} with {first.trainable_params:,} parameters, {_seeds(group.n)}"
+    return f"{what}: {score} with {first.trainable_params:,} parameters, {_seeds(group.n, group.n_failed)}"
 
 
 def print_interval(test: PairedTest, metric: str) -> str:
@@ -162,5 +162,5 @@ def print_difference(value: float, metric: str) -> str:
     return f"{100 * value:+.1f}" if is_percent(metric) else f"{value:+.3f}"
 
 
-def _seeds(n: int) -> str:
-    return "1 seed" if n == 1 else f"{n} seeds"
+def _seeds(n: int, n_failed: int = 0) -> str:
+    return "1 seed" if n + n_failed == 1 else f"{print_seeds(n, n_failed)} seeds"

@@ -11,7 +11,7 @@ from dashboards.figure_layout import layout
 from dashboards.latex import render_latex
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.points import plotly_text
-from dashboards.printing import is_percent, one_line, print_score, score_title
+from dashboards.printing import is_percent, one_line, print_score, print_seeds, score_title
 from dashboards.replicates import replicates
 from storage.records import TrialRecord
 
@@ -42,6 +42,7 @@ class LowDataPoint:
     std: float | None
     n: int
     source: str = ""
+    n_failed: int = 0
 
 
 def low_data_points(trials: Mapping[int, Sequence[TrialRecord]]) -> list[LowDataPoint]:
@@ -66,6 +67,7 @@ def low_data_points(trials: Mapping[int, Sequence[TrialRecord]]) -> list[LowData
                     score=best.score,
                     std=best.std,
                     n=best.n,
+                    n_failed=best.n_failed,
                 )
             )
     return sorted(points, key=lambda p: (*method_order(p.method), p.examples))
@@ -178,6 +180,7 @@ def _line(points: Sequence[LowDataPoint], shift: float) -> dict[str, Any]:
 
 def _hover(point: LowDataPoint) -> str:
     score = print_score(point.score, point.std, point.metric)
-    whose = f", {point.source}" if point.source else f", {point.n} seed{'s' if point.n > 1 else ''}"
+    seeds = print_seeds(point.n, point.n_failed)
+    whose = f", {point.source}" if point.source else f", {seeds} seed{'' if seeds == '1' else 's'}"
     text = f"{point.title}  {point.label}: {score} with {point.examples:,} examples{whose}"
     return plotly_text(text)

@@ -61,7 +61,8 @@ def render_front(trials: Sequence[TrialRecord], cost: Cost) -> Table:
         if cost != "trainable_params":
             cells.append(f"{group.first.trainable_params:,}")
         cells.append(_print_cost(group.cost(cost) or 0.0, cost))
-        table.add_row(*map(Text, [*cells, print_score(group.score, group.std, group.first.metric)]))
+        some = f" ({group.seeds} seeds)" if group.n_failed else ""
+        table.add_row(*map(Text, [*cells, print_score(group.score, group.std, group.first.metric) + some]))
     return table
 
 

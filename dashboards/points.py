@@ -40,6 +40,7 @@ class Point:
     is_pareto: bool
     hover: str
     source: str = ""
+    n_failed: int = 0
 
 
 def tradeoff_points(trials: Sequence[TrialRecord]) -> list[Point]:
@@ -115,18 +116,20 @@ def _point(group: Replicates, is_pareto: bool, ending: str = "") -> Point:
         n=group.n,
         is_pareto=is_pareto,
         hover=_hover(group, is_pareto) + ending,
+        n_failed=group.n_failed,
     )
 
 
 def _hover(group: Replicates, is_pareto: bool) -> str:
     first = group.first
     share = f" ({first.trainable_pct:.2g}% of the base)" if first.base_params else ""
-    seeds = f", {group.n} seeds" if group.n > 1 else f", seed {first.seed}"
+    seeds = f", {group.seeds} seeds" if group.n + group.n_failed > 1 else f", seed {first.seed}"
+    failed = f" ({group.n_failed} failed)" if group.n_failed else ""
     numbers = ", ".join(str(t.number) for t in group.trials)
     score = print_score(group.score, group.std, first.metric)
     lines = [
         f"<b>{plotly_text(first.title)}</b>  {plotly_text(first.label)}".rstrip(),
-        f"{plotly_text(score_title(first.task, first.metric))}: {score}{seeds}",
+        f"{plotly_text(score_title(first.task, first.metric))}: {score}{seeds}{failed}",
         f"{first.trainable_params:,} trainable parameters{share}",
         *(f"{_escaped(name)} = {_value(name, v)}" for name, v in _configuration(first)),
         f"trial {numbers}" + (", on the Pareto front" if is_pareto else ""),

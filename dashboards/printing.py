@@ -42,6 +42,11 @@ def print_score(score: float, std: float | None, metric: str) -> str:
     return f"{text} ± {spread.removeprefix('0')}"
 
 
+def print_seeds(n: int, n_failed: int) -> str:
+    """Return ``3``, or ``2 of 3`` where others failed."""
+    return f"{n} of {n + n_failed}" if n_failed else str(n)
+
+
 def print_lr(lr: float | None) -> str:
     """Return ``2e-4`` or ``3.19e-4``, and ``-`` for an unknown one."""
     if lr is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from dashboards.printing import print_seeds
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
 
@@ -18,9 +19,11 @@ Cost = Literal["trainable_params", "stored_params", "peak_memory_bytes", "train_
 
 @dataclass(frozen=True)
 class Replicates:
-    """The scored trials of one `config_hash`, one for each seed, ordered by number."""
+    """The scored trials of one `config_hash`, one for each seed, ordered by number; so many other seeds of it
+    failed, or did not fit into memory."""
 
     trials: tuple[TrialRecord, ...]
+    n_failed: int = 0
 
     @property
     def first(self) -> TrialRecord:
@@ -31,6 +34,11 @@ class Replicates:
     def n(self) -> int:
         """How many seeds."""
         return len(self.trials)
+
+    @property
+    def seeds(self) -> str:
+        """How many, for people: ``3``, or ``2 of 3`` where the mean is of those that did not fail."""
+        return print_seeds(self.n, self.n_failed)
 
     @cached_property
     def scores(self) -> tuple[float, ...]:
@@ -69,7 +77,14 @@ def replicates(trials: Iterable[TrialRecord]) -> list[Replicates]:
     for trial in sorted(scored(trials), key=lambda t: t.number):
         if trial.config_hash not in flattered:
             groups.setdefault(trial.config_hash, {}).setdefault(trial.seed, trial)
-    found = [Replicates(tuple(by_seed.values())) for by_seed in groups.values()]
+    failed: dict[str, set[int]] = {}
+    for trial in trials:
+        if trial.state in ("failed", "infeasible"):
+            failed.setdefault(trial.config_hash, set()).add(trial.seed)
+    found = [
+        Replicates(tuple(by_seed.values()), len(failed.get(config, set()) - by_seed.keys()))
+        for config, by_seed in groups.items()
+    ]
     kinds = sorted({f"{g.first.task} {g.first.metric}" for g in found})
     if len(kinds) > 1:
         raise FrontuneError(f"cannot compare scores of {', '.join(kinds)}: one task and metric is wanted")

@@ -14,7 +14,7 @@ from dashboards.front_probability import front_probabilities
 from dashboards.latex import render_latex
 from dashboards.pareto import direction, front_of
 from dashboards.pareto_csv import csv_cell, csv_text
-from dashboards.printing import one_line, print_count, print_lr, print_score, score_title
+from dashboards.printing import one_line, print_count, print_lr, print_score, print_seeds, score_title
 from dashboards.replicates import Replicates, partly_pruned, replicates, scored
 from storage.records import TrialRecord, TrialState
 
@@ -30,7 +30,7 @@ class TableRow:
     """One configuration, its replicates averaged: `score` and `std` (None with one seed) as stored.
 
     `source` is empty for one's own, else whose number it is. `front_probability` is None where no seed was
-    repeated.
+    repeated. The mean is over the `n` seeds that did not fail.
     """
 
     method: str
@@ -48,6 +48,7 @@ class TableRow:
     config_hash: str
     source: str = ""
     front_probability: float | None = None
+    n_failed: int = 0
 
 
 def table_rows(trials: Sequence[TrialRecord]) -> list[TableRow]:
@@ -179,20 +180,14 @@ def _table_row(group: Replicates, is_pareto: bool, is_best: bool, chance: float 
         is_best=is_best,
         config_hash=first.config_hash,
         front_probability=chance,
+        n_failed=group.n_failed,
     )
 
 
 def _headings(rows: Sequence[TableRow]) -> list[str]:
     seeds = ["Seeds"] if _has_replicates(rows) else []
-    return [
-        "Method",
-        "Hyperparameters",
-        "# Trainable Parameters",
-        _score_heading(rows),
-        *seeds,
-        "lr",
-        "Front",
-    ]
+    first = ["Method", "Hyperparameters", "# Trainable Parameters", _score_heading(rows)]
+    return [*first, *seeds, "lr", "Front"]
 
 
 def _score_heading(rows: Sequence[TableRow]) -> str:
@@ -201,7 +196,7 @@ def _score_heading(rows: Sequence[TableRow]) -> str:
 
 
 def _has_replicates(rows: Sequence[TableRow]) -> bool:
-    return any(row.n > 1 for row in rows)
+    return any(row.n + row.n_failed > 1 for row in rows)
 
 
 def _learning_rates(trial: TrialRecord) -> tuple[float, ...]:
@@ -224,7 +219,7 @@ def _cells(row: TableRow, with_title: bool, with_seeds: bool) -> list[str]:
         _label(row),
         print_count(row.trainable_params),
         print_score(row.score, row.std, row.metric),
-        *(["-" if row.source else str(row.n)] if with_seeds else []),
+        *(["-" if row.source else print_seeds(row.n, row.n_failed)] if with_seeds else []),
         _print_rates(row),
         _front_cell(row),
     ]

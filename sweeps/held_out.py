@@ -143,7 +143,7 @@ def _line(group: Replicates, ledger: Ledger) -> str:
     scored = Replicates(tuple(replace(t, score=score) for t, score in zip(group.trials, scores, strict=True)))
     test = print_score(scored.score, scored.std, first.metric)
     validation = print_score(group.score, group.std, first.metric)
-    seeds = f", {group.n} seeds" if group.n > 1 else ""
+    seeds = f", {group.seeds} seeds" if group.n + group.n_failed > 1 else ""
     heading = score_title(first.task, first.metric)
     return (
         f"{first.title} {first.label}".rstrip()

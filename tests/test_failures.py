@@ -146,7 +146,8 @@ def test_what_failed_is_trained_after_all_where_that_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plain, workspace = make_workspace(), make_workspace()
-    file = sweep_file(**THREE | {"points": [*THREE["points"], "lora(r_q=1, lr=1e30)"], "seeds": [0, 1]})
+    points = [f"lora(r_q={r}, lr=1e-2)" for r in (1, 2)] + ["adapter_l(r=2, lr=1e-2)", "lora(r_q=1, lr=1e30)"]
+    file = sweep_file(**ONE | {"points": points, "seeds": [0, 1]})
     assert frontune("run", file, "--workspace", plain).exit_code == 0
     real = Slot.place
 

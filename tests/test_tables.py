@@ -68,6 +68,20 @@ def test_replicates_are_one_row_with_mean_and_sample_deviation() -> None:
     assert print_score(row.score, row.std, row.metric) == "84.9 ± .3"
 
 
+def test_a_mean_over_the_seeds_that_did_not_fail_says_so() -> None:
+    shared = {"title": "LoRA", "label": "r"}
+    states = {0: "complete", 1: "failed", 2: "complete", 3: "infeasible", 4: "interrupted", 5: "failed"}
+    trials = [make_trial(**shared, number=n, seed=n, state=state) for n, state in states.items()]
+    # A failed seed that was trained after all has not failed.
+    trials.append(make_trial(**shared, number=6, seed=5))
+    (row,) = table_rows(trials)
+    assert (row.n, row.n_failed) == (3, 2)
+    assert "| 3 of 5 |" in render_markdown([row])
+    assert "3 of 5" in printed([row])
+    (alone,) = table_rows([make_trial(), make_trial(number=1, seed=1, state="failed", score=None)])
+    assert "| 1 of 2 |" in render_markdown([alone])
+
+
 def test_a_result_reused_within_a_sweep_does_not_count_as_another_seed() -> None:
     rows = table_rows([make_trial(), make_trial(number=1, reused_from="tiny/0")])
     assert [(r.n, r.std) for r in rows] == [(1, None)]

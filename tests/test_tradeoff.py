@@ -93,6 +93,14 @@ def test_a_point_averages_its_replicates_and_says_how_far_they_spread() -> None:
     assert "trial 0, 1, 2" in point.hover
 
 
+def test_hover_says_how_many_seeds_a_mean_leaves_out() -> None:
+    failed = make_trial(number=2, seed=2, state="failed", score=None)
+    (point,) = tradeoff_points([make_trial(score=0.5), make_trial(number=1, seed=1, score=0.7), failed])
+    assert ", 2 of 3 seeds (1 failed)<br>" in point.hover
+    (alone,) = tradeoff_points([make_trial(), make_trial(number=1, seed=1, state="failed", score=None)])
+    assert ", 1 of 2 seeds (1 failed)<br>" in alone.hover
+
+
 def test_hover_shows_the_whole_configuration_with_names_escaped() -> None:
     trial = make_trial(title="Adapter^H", label=HOSTILE, hyperparameters={"r": 8, "<i>": "<b>"})
     (point,) = tradeoff_points([trial])

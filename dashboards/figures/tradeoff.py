@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dashboards.beside import paper_points
 from dashboards.figure_source import Source
 from dashboards.points import tradeoff_points
-from dashboards.printing import print_score, score_title
+from dashboards.printing import print_score, print_seeds, score_title
 from dashboards.text_alternative import TextAlternative, several
 from dashboards.tradeoff import tradeoff_figure
 
@@ -42,7 +42,7 @@ def in_words(source: Source) -> TextAlternative:
             p.label or "-",
             f"{p.trainable_params:,}",
             print_score(p.score, p.std, p.metric),
-            str(p.n),
+            print_seeds(p.n, p.n_failed),
         )
         for p in front
     ]

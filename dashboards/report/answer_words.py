@@ -71,7 +71,7 @@ def reign_row(reign: Reign, comparison: Comparison | None) -> tuple[str, ...]:
         _range(winner, reign.below),
         named(winner),
         _score(winner),
-        str(winner.n),
+        winner.seeds,
         chance,
         named(other.best) if other else "-",
         _score(other.best) if other else "-",
@@ -142,4 +142,4 @@ def _score(group: Replicates) -> str:
 
 
 def _seeds(group: Replicates) -> str:
-    return "one seed" if group.n == 1 else f"mean of {group.n} seeds"
+    return "one seed" if group.n + group.n_failed == 1 else f"mean of {group.seeds} seeds"
