@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from dashboards.appearance import method_order
 from dashboards.pareto import front_of
-from dashboards.printing import one_line, print_lr, print_score, score_title
+from dashboards.printing import one_line, print_lr, print_score, print_share, score_title
 from dashboards.replicates import Replicates, replicates
 from storage.records import TrialRecord, Value
 
@@ -122,7 +122,7 @@ def _point(group: Replicates, is_pareto: bool, ending: str = "") -> Point:
 
 def _hover(group: Replicates, is_pareto: bool) -> str:
     first = group.first
-    share = f" ({first.trainable_pct:.2g}% of the base)" if first.base_params else ""
+    share = f" ({print_share(first.trainable_pct)} of the base)" if first.base_params else ""
     seeds = f", {group.seeds} seeds" if group.n + group.n_failed > 1 else f", seed {first.seed}"
     failed = f" ({group.n_failed} failed)" if group.n_failed else ""
     numbers = ", ".join(str(t.number) for t in group.trials)

@@ -26,6 +26,11 @@ def print_count(count: int) -> str:
     return f"{billions:.0f}B" if billions >= 99.95 else f"{billions:.1f}B"
 
 
+def print_share(percent: float) -> str:
+    """Return a share of the base's parameters: ``0.26%``, ``2.4%``, ``100%``."""
+    return f"{percent:.0f}%" if percent >= 9.95 else f"{percent:.2g}%"
+
+
 def is_percent(metric: str) -> bool:
     """Whether a metric, or a part of it such as ``bleu/seen``, is a fraction that is printed times 100."""
     whole = metric.partition("/")[0]

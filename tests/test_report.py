@@ -18,6 +18,7 @@ from dashboards.figures import figure_names
 from dashboards.report.dark import SURFACE, contrast, dark_color, dark_colors
 from dashboards.report.effort import print_space, searched_methods
 from dashboards.report.failures import failures, refused
+from dashboards.report.page import _evenly
 from dashboards.report.provenance import setups
 from dashboards.report.tables import table
 from storage.records import Provenance, Refusal, SweepRecord
@@ -171,6 +172,7 @@ def test_sizes_of_a_low_data_study_are_one_report(
     ids = {str(attributes.get("id")) for _, attributes in page.elements}
     assert {"sizes", "p1-tradeoff", "p2-tradeoff"} <= ids
     assert "The score of 3 methods by the number of training examples" in page.text
+    assert page.text.index("Answers") < page.text.index("The best score,") < page.text.index("The score of 3")
     assert page.text.index("By training examples") < page.text.index("sized-12") < page.text.index("sized-24")
     assert "frontune run sized-24.yaml" in page.text
     assert written.read_text(encoding="utf-8").count("plotly.js v") == 1
@@ -300,3 +302,8 @@ def test_a_dark_page_keeps_white_behind_and_grids_faint() -> None:
 
 def test_markup_of_the_attack_is_what_it_should_be() -> None:
     assert all(part in MARKUP for part in ("<script>", "onerror", "javascript:", "</script>", '"', "'"))
+
+
+def test_a_long_front_is_told_at_its_ends_and_evenly_between() -> None:
+    assert _evenly(range(100), 4) == [0, 33, 66, 99]
+    assert _evenly(range(3), 4) == [0, 1, 2]

@@ -166,6 +166,18 @@ def test_the_smallest_configuration_that_suffices_is_named_once_for_its_highest_
     )
 
 
+def test_where_full_fine_tuning_is_best_the_best_of_the_others_is_named() -> None:
+    answer = find_answer(
+        trials({"lora": (10, (0.5,)), "adapter_h": (20, (0.6,)), "fine_tune": (1000, (0.9,))})
+    )
+    assert answer is not None
+    assert headline(answer) == (
+        "The best score, 90.0 MNLI-m accuracy, takes 1,000 trainable parameters (100% of the base): "
+        "Fine-Tune r = 2, one seed. "
+        "Of the other methods Adapter^H r = 1 reaches most: 60.0 with 20 (2%)."
+    )
+
+
 def test_what_ties_with_the_front_is_no_lead() -> None:
     answer = find_answer(trials({"lora": (10, (0.5,)), "adapter_h": (20, (0.5,))}))
     assert answer is not None

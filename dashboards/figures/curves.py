@@ -87,9 +87,10 @@ def in_words(source: Source) -> TextAlternative:
     """Say how each method's best trial learned."""
     found = _read(source)
     pruned = sum(curve.trial.state == "pruned" for curve in found)
+    and_pruned = f", {pruned:,} of them pruned, and their scores on the way" if pruned else ""
     sentence = (
-        f"The training loss of {several(len(found), 'trial')} by step, {pruned:,} of them pruned, and their "
-        "scores where they were scored on their way; the table has each method's best trial."
+        f"The training loss of {several(len(found), 'trial')} by step{and_pruned}; the table has each "
+        "method's best trial."
     )
     rows = [
         (

@@ -15,6 +15,7 @@ from dashboards.points import Point, points_of, with_subscripts
 from dashboards.printing import print_score
 from dashboards.replicates import replicates
 from dashboards.text_alternative import TextAlternative, several
+from dashboards.tradeoff import MOST_DRAWN_AS_SVG
 from storage.records import TrialRecord, Value
 
 if TYPE_CHECKING:
@@ -107,8 +108,12 @@ def plot_sizes(found: Sequence[SizePanel], title: str) -> go.Figure:
     figure = panels(title, rows, columns, names, shared_yaxes="all", **spacing)
     for at, panel in enumerate(found):
         place = {"row": at // _COLUMNS + 1, "col": at % _COLUMNS + 1}
+        every, best = _traces(panel)
+        marks = go.Scatter
+        if len(panel.points) > MOST_DRAWN_AS_SVG:
+            marks, every["error_y"] = go.Scattergl, None
         figure.add_traces(
-            [go.Scatter(**trace) for trace in _traces(panel)],
+            [marks(**every), go.Scatter(**best)],
             rows=[place["row"]] * 2,
             cols=[place["col"]] * 2,
         )

@@ -57,10 +57,13 @@ class Enough:
 
 @dataclass(frozen=True)
 class Answer:
-    """Reigns by parameters, one for each configuration on the front, and what suffices for which score."""
+    """Reigns by parameters, one for each configuration on the front, and what suffices for which score.
+
+    `frozen` is the best of all methods but full fine-tuning; None where there is none."""
 
     reigns: tuple[Reign, ...]
     enough: tuple[Enough, ...]
+    frozen: Replicates | None
 
     @property
     def best(self) -> Replicates:
@@ -78,7 +81,8 @@ def find_answer(trials: Sequence[TrialRecord]) -> Answer | None:
     groups = replicates(trials)
     if not groups:
         return None
-    return Answer(tuple(_reigns(groups)), tuple(_enough(groups)))
+    frozen = max((g for g in groups if g.first.method != "fine_tune"), key=_rank, default=None)
+    return Answer(tuple(_reigns(groups)), tuple(_enough(groups)), frozen)
 
 
 def compared(reign: Reign, values_of: ValuesOf) -> Comparison | None:

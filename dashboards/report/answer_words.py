@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dashboards.comparison import ONE_SEED, Comparison, answer, print_difference, print_interval
-from dashboards.printing import is_percent, print_score, score_title
+from dashboards.printing import is_percent, print_score, print_share, score_title
 from dashboards.replicates import Replicates
 from dashboards.report.answer import FULL, Answer, Enough, Reign
 from storage.records import SweepRecord
@@ -15,7 +15,7 @@ HEADINGS = (
     "Best configuration",
     "Score",
     "Seeds",
-    "On the front in",
+    "On resampled fronts",
     "Next best method",
     "Its score",
     "Lead",
@@ -39,17 +39,12 @@ def headline(found: Answer) -> str:
     sentences = [
         f"The best score, {_score(best)} {score_title(first.task, first.metric)}, takes "
         f"{first.trainable_params:,} trainable parameters"
-        + (f" ({first.trainable_pct:.2g}% of the base)" if first.base_params else "")
+        + (f" ({print_share(first.trainable_pct)} of the base)" if first.base_params else "")
         + f": {named(best)}, {_seeds(best)}."
     ]
-    shares = [each for each in found.enough if each.what != FULL and each.smallest is not best]
-    full = [each for each in found.enough if each.what == FULL]
-    for each in (*shares[-1:], *full):
-        reached = f"{each.what} ({print_score(each.score, None, first.metric)})"
-        sentences.append(
-            f"To reach {reached}, {each.smallest.first.trainable_params:,} suffice: {named(each.smallest)}."
-        )
-    return " ".join(sentences)
+    if first.method == "fine_tune" and found.frozen is not None:
+        sentences.append(_best_of_the_others(found.frozen))
+    return " ".join([*sentences, *_what_suffices(found)])
 
 
 def stretch_line(stretch: Sequence[Reign], comparison: Comparison | None) -> str:
@@ -64,7 +59,7 @@ def stretch_line(stretch: Sequence[Reign], comparison: Comparison | None) -> str
 def reign_row(reign: Reign, comparison: Comparison | None) -> tuple[str, ...]:
     """Return a reign as the cells under `HEADINGS`."""
     winner, other = reign.winner.best, reign.runner_up
-    chance = "-" if reign.front_probability is None else f"{reign.front_probability:.0%} of resamples"
+    chance = "-" if reign.front_probability is None else f"{reign.front_probability:.0%}"
     test = comparison.test if comparison else None
     metric = winner.first.metric
     return (
@@ -92,6 +87,24 @@ def enough_row(each: Enough) -> tuple[str, ...]:
 def named(group: Replicates) -> str:
     """Return a configuration's method and hyperparameters as the paper prints them."""
     return f"{group.first.title} {group.first.label}".rstrip()
+
+
+def _best_of_the_others(group: Replicates) -> str:
+    """What is left of the best score without training the whole base."""
+    share = print_share(group.first.trainable_pct)
+    with_so_many = f"{group.first.trainable_params:,} ({share})"
+    return f"Of the other methods {named(group)} reaches most: {_score(group)} with {with_so_many}."
+
+
+def _what_suffices(found: Answer) -> Iterator[str]:
+    """The highest share of the best score that something smaller reaches, and full fine-tuning's score."""
+    smaller = [each for each in found.enough if each.smallest is not found.best]
+    shares = [each for each in smaller if each.what != FULL]
+    full = [e for e in smaller if e.what == FULL and e.smallest.first.method != "fine_tune"]
+    for each in (*shares[-1:], *full):
+        first = each.smallest.first
+        reached = f"{each.what} ({print_score(each.score, None, first.metric)})"
+        yield f"To reach {reached}, {first.trainable_params:,} suffice: {named(each.smallest)}."
 
 
 def _distance(reign: Reign) -> str:

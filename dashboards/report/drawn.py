@@ -23,6 +23,7 @@ HEADINGS = {
 }
 """In the order of a report; a kind that is not here comes last, under its name."""
 HEIGHT_PX = 480
+"""Of a figure that does not say its own; `figures.js` knows it as the usual one."""
 TOP_PX = 34
 
 

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const PRINTED_PX = 680;
+  const PRINTED_PX = 680, USUAL_PX = 480, TWO_A_PAGE_PX = 350, WHOLE_PAGE_PX = 860;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 40rem)");
   const coarse = matchMedia("(pointer: coarse)");
@@ -25,8 +25,8 @@
     layout.autosize = !printing;
     if (printing) {
       layout.width = PRINTED_PX;
-      // Two of the usual height stand on a page.
-      layout.height = Math.max(300, 0.72 * layout.height);
+      layout.height = Math.min(layout.height, layout.height === USUAL_PX ? TWO_A_PAGE_PX : WHOLE_PAGE_PX);
+      layout.font = {...layout.font, size: 11};
     }
     if (coarse.matches) layout.dragmode = false;
     layout.modebar = {bgcolor: "rgba(0,0,0,0)", color: layout.font.color, activecolor: layout.font.color};
@@ -35,6 +35,8 @@
       layout.margin = {...layout.margin, l: 52, r: 8};
       layout.font = {...layout.font, size: 11};
       layout.height += 100;
+      // The table below names the front's configurations.
+      figure.data.filter((trace) => trace.mode === "markers+text").forEach((trace) => { trace.mode = "markers"; });
     }
     drawn.add(plot);
     // plotly.js shows a button that uploads the chart to plotly's servers unless it is told not to.

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from dashboards.figure_source import Source
 from dashboards.printing import print_seconds, print_tokens
-from dashboards.report.answer import Answer, Reign, ValuesOf, compared, find_answer
+from dashboards.report.answer import Answer, ValuesOf, compared, find_answer
 from dashboards.report.answer_words import (
     ENOUGH_HEADINGS,
     HEADINGS,
@@ -28,8 +29,9 @@ from dashboards.table15 import not_shown, table_cells, table_rows
 from dashboards.text_alternative import several
 from storage.records import SweepRecord, TrialRecord
 
-MOST_COMPARED = 40
-"""Reigns that are tested; of a longer front evenly chosen ones."""
+T = TypeVar("T")
+MOST_TOLD, MOST_COMPARED = 12, 40
+"""Stretches in words, and reigns in the table; of a longer front evenly chosen ones."""
 MOST_NUMBERS = 8
 """Trials of one kind of failure that are named."""
 
@@ -125,7 +127,14 @@ def _summary(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> str:
 
 
 def _stretches(found: Answer, values_of: ValuesOf) -> list[str]:
-    return [stretch_line(each, compared(each[-1], values_of)) for each in found.stretches[:MOST_COMPARED]]
+    shown = _evenly(found.stretches, MOST_TOLD)
+    lines = [stretch_line(each, compared(each[-1], values_of)) for each in shown]
+    left_out = len(found.stretches) - len(shown)
+    return (
+        [*lines, f"{several(left_out, 'stretch', 'stretches')} between these left out."]
+        if left_out
+        else lines
+    )
 
 
 def _reigns(found: Answer, values_of: ValuesOf) -> Table:
@@ -139,11 +148,11 @@ def _reigns(found: Answer, values_of: ValuesOf) -> Table:
     )
 
 
-def _evenly(reigns: Sequence[Reign], most: int) -> list[Reign]:
+def _evenly(every: Sequence[T], most: int) -> list[T]:
     """The first, the last, and evenly many between them."""
-    if len(reigns) <= most:
-        return list(reigns)
-    return [reigns[round(at * (len(reigns) - 1) / (most - 1))] for at in range(most)]
+    if len(every) <= most:
+        return list(every)
+    return [every[round(at * (len(every) - 1) / (most - 1))] for at in range(most)]
 
 
 def _enough(found: Answer) -> Table:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 MOST_ROWS = 50
 _NUMBER = re.compile(r"[-+]?[\d.,]+(e-?\d+)?[%B,]*")
-_BESIDE_NUMBERS = frozenset("± - ✓ to and more of resamples M k G s min h days p = < p, not known".split())
+_BESIDE_NUMBERS = frozenset("± - ✓ to and more of M k G s min h days p = < p, not known".split())
 """What may stand in a column of numbers."""
 
 
