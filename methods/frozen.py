@@ -16,6 +16,7 @@ from transformers import GenerationConfig
 from methods.arch import family_of, supported_family
 from methods.arch.family import Tap
 from methods.base import BaseWeights, Edit, Rows, Shape, Site
+from methods.branches import Branches
 from methods.entering import Entering, entered, watched
 from methods.masters import MasterWeights
 
@@ -55,15 +56,26 @@ class FrozenBase:
         """What is trained is float32, also over a bf16 base; float64 over a float64 one."""
         return torch.promote_types(self.dtype, torch.float32)
 
-    def hidden(self, tokens_BT: Tensor, attention_BT: Tensor, entering: Entering | None = None) -> Tensor:
+    def hidden(
+        self,
+        tokens_BT: Tensor,
+        attention_BT: Tensor,
+        entering: Entering | None = None,
+        branches: Branches | None = None,
+    ) -> Tensor:
         """Return the last hidden states (B, T, D). Positions come from the mask, so padding has none.
 
-        With what is `entering` a layer the layers below it do not run.
+        With what is `entering` a layer the layers below it do not run. Where a row has `branches`, they say
+        what sees what, and where it stands.
         """
         positions_BT = (attention_BT.cumsum(-1) - 1).clamp(min=0)
+        attention: Tensor | dict[str, Tensor] = attention_BT
+        if branches is not None:
+            positions_BT = branches.position_BT
+            attention = branches.attention(self.model.config, self.dtype)
         with entered(self._layers, entering):
             output = self._body(
-                input_ids=tokens_BT, attention_mask=attention_BT, position_ids=positions_BT, use_cache=False
+                input_ids=tokens_BT, attention_mask=attention, position_ids=positions_BT, use_cache=False
             )
         hidden_BTD: Tensor = output.last_hidden_state
         return hidden_BTD

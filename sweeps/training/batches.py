@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from methods.branches import Branches
 from methods.errors import FrontuneError
 
 BUCKET_BATCHES = 16
@@ -39,7 +40,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Batch:
-    """A padded batch. Label n is `targets_N[n]`, predicted from row `row_N[n]`, position `column_N[n]`."""
+    """A padded batch. Label n is `targets_N[n]`, predicted from row `row_N[n]`, position `column_N[n]`.
+
+    With `branches` a row's continuations stand side by side (`sweeps.training.candidates`).
+    """
 
     tokens_BT: Tensor
     attention_BT: Tensor
@@ -47,10 +51,11 @@ class Batch:
     row_N: Tensor
     column_N: Tensor
     targets_N: Tensor
+    branches: Branches | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        return replace(self, **{k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)})
+        return replace(self, **{k: v.to(device) for k, v in vars(self).items() if v is not None})
 
 
 def collate(rows: Sequence[Row], virtual_tokens: tuple[int, int], pad_id: int, length: int = 0) -> Batch:

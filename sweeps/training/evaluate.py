@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from methods.errors import FrontuneError
 from methods.frozen import FrozenBase, Placed
-from sweeps.training.batches import Row, collate
+from sweeps.training.batches import Row
+from sweeps.training.candidates import Candidates, collate_candidates, passed_positions
 from sweeps.training.decoding import Decoding
 from sweeps.training.generate import generate
 from sweeps.training.pack import label_states
@@ -123,33 +124,22 @@ def _scored(rows: Sequence[Row], likelihoods: Sequence[Tensor]) -> Scored:
 def _likelihoods(base: FrozenBase, asked: Sequence[tuple[Slot, Row]], pad_id: int) -> list[Tensor]:
     """For each row the log-likelihood of each of its candidates, summed over the candidate's tokens; a
     slot's rows are neighbours."""
-    single = all(len(candidate) == 1 for _, row in asked for candidate in row.candidates)
     parts = [(slot, [row for _, row in mine]) for slot, mine in groupby(asked, key=lambda each: each[0])]
-    # Candidates of one token share a pass: all are read off the same position.
-    passed = [
-        (slot, rows if single else [replace(row, completion=c) for row in rows for c in row.candidates])
-        for slot, rows in parts
-    ]
-    longest = max(row.tokens + sum(slot.method.virtual_tokens) for slot, rows in passed for row in rows)
-    batches = [
-        collate(rows, slot.method.virtual_tokens, pad_id, longest).to(base.device) for slot, rows in passed
-    ]
+    longest = max(passed_positions(row, sum(slot.method.virtual_tokens)) for slot, row in asked)
+    found: list[Candidates] = []
     placed: list[Placed] = []
-    for (slot, _), batch in zip(passed, batches, strict=True):
-        placed.append(slot.place(placed[-1].last if placed else 0, batch))
-    logprobs_NV = F.log_softmax(base.logits(label_states(base, batches, placed), exact=True), dim=-1)
-    row_N = torch.cat([batch.row_N + slot.first for batch, slot in zip(batches, placed, strict=True)])
-    if single:
-        first_B = (row_N.diff(prepend=row_N.new_tensor([-1])) > 0).nonzero().squeeze(1)
-        return [
-            logprobs_NV[position, [candidate[0] for candidate in row.candidates]].cpu()
-            for position, (_, row) in zip(first_B.tolist(), asked, strict=True)
-        ]
-    targets_N = torch.cat([batch.targets_N for batch in batches])
-    token_N = logprobs_NV.gather(1, targets_N.unsqueeze(1)).squeeze(1)
-    sums_B = torch.zeros(placed[-1].last, dtype=token_N.dtype, device=token_N.device)
-    sums = iter(sums_B.index_add(0, row_N, token_N).cpu())
-    return [torch.stack([next(sums) for _ in row.candidates]) for _, row in asked]
+    for slot, rows in parts:
+        found.append(collate_candidates(rows, slot.method.virtual_tokens, pad_id, longest).to(base.device))
+        placed.append(slot.place(placed[-1].last if placed else 0, found[-1].batch))
+    states_PD = label_states(base, [each.batch for each in found], placed)
+    logprobs_PV = F.log_softmax(base.logits(states_PD, exact=True), dim=-1)
+    values: list[Tensor] = []
+    per_slot = torch.split(logprobs_PV, [len(each.batch.row_N) for each in found])
+    for (_, rows), each, own_PV in zip(parts, found, per_slot, strict=True):
+        sums_C = own_PV.new_zeros(sum(len(row.candidates) for row in rows))
+        sums_C.index_add_(0, each.candidate_N, own_PV[each.label_N, each.token_N])
+        values += torch.split(sums_C.cpu(), [len(row.candidates) for row in rows])
+    return values
 
 
 def _by_length(asked: Sequence[tuple[Slot, Row]], device: str) -> list[list[int]]:
@@ -158,7 +148,7 @@ def _by_length(asked: Sequence[tuple[Slot, Row]], device: str) -> list[list[int]
     positions = EVAL_POSITIONS.get(device, EVAL_POSITIONS["cuda"])
     batches: list[list[int]] = []
     room = 0
-    cost = [_positions(row, sum(slot.method.virtual_tokens)) for slot, row in asked]
+    cost = [passed_positions(row, sum(slot.method.virtual_tokens)) for slot, row in asked]
     for number in sorted(range(len(asked)), key=cost.__getitem__, reverse=True):
         if room <= 0:
             batches.append([])
@@ -167,13 +157,6 @@ def _by_length(asked: Sequence[tuple[Slot, Row]], device: str) -> list[list[int]
         room -= 1
     order = {slot: at for at, slot in enumerate(dict.fromkeys(slot for slot, _ in asked))}
     return [sorted(batch, key=lambda number: order[asked[number][0]]) for batch in batches]
-
-
-def _positions(row: Row, virtual: int) -> int:
-    """What a row takes in a pass: candidates of several tokens are passed one by one."""
-    longest = max(len(completion) for completion in (row.completion, *row.candidates))
-    passes = 1 if longest == 1 else len(row.candidates)
-    return max(1, passes) * (len(row.prompt) + longest + virtual)
 
 
 def _mean(values: Sequence[bool]) -> float:

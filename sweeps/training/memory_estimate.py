@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
@@ -14,6 +14,7 @@ from methods.frozen import FrozenBase
 from methods.injected import edit_parameters
 from methods.start import MetaStart
 from sweeps.training.batches import Row, collate, plan_batches, steps_in
+from sweeps.training.candidates import collate_candidates, passed_positions
 from sweeps.training.decoding import Decoding
 from sweeps.training.evaluate import EVAL_POSITIONS
 from sweeps.training.generate import GENERATED_POSITIONS
@@ -133,19 +134,13 @@ def _score(base: FrozenBase, slot: Slot, rows: Sequence[Row], device: str) -> No
     """A batch of the longest rows, and one of the shortest, of which the most are scored at once."""
     by_length = sorted(rows, key=lambda row: row.tokens)
     for some in (by_length[::-1], by_length):
-        passed = one_by_one(some[:1])
-        positions = len(passed) * (max(row.tokens for row in passed) + sum(_virtual(slot)))
+        positions = passed_positions(some[0], sum(_virtual(slot)))
         limit = EVAL_POSITIONS.get(device, EVAL_POSITIONS["cuda"])
-        batch = collate(one_by_one(some[: max(1, limit // positions)]), _virtual(slot), pad_id=0)
-        placed = slot.place(0, batch := batch.to(base.device))
+        together = some[: max(1, limit // positions)]
+        longest = max(passed_positions(row, sum(_virtual(slot))) for row in together)
+        batch = collate_candidates(together, _virtual(slot), 0, longest).batch.to(base.device)
+        placed = slot.place(0, batch)
         F.log_softmax(base.logits(label_states(base, [batch], [placed]), exact=True), dim=-1)
-
-
-def one_by_one(rows: Sequence[Row]) -> list[Row]:
-    """The rows of a pass that scores these: candidates of one token share one, others take one each."""
-    if all(len(candidate) == 1 for row in rows for candidate in row.candidates):
-        return list(rows)
-    return [replace(row, completion=candidate) for row in rows for candidate in row.candidates]
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods.branches import joined
 from methods.entering import Entering
 from methods.errors import FrontuneError
 from methods.frozen import FrozenBase, Placed
@@ -121,11 +122,13 @@ def label_states(
     The rows are taken out as one contiguous matrix: a 3-D slice would make PyTorch copy the vocabulary
     matrix for each row of the batch.
     """
+    branches = joined([batch.branches for batch in batches if batch.branches])
     with base.edited(placed):
         hidden_BTD = base.hidden(
             torch.cat([batch.tokens_BT for batch in batches]),
             torch.cat([batch.attention_BT for batch in batches]),
             entering,
+            branches,
         )
     rows_N = torch.cat([batch.row_N + slot.first for batch, slot in zip(batches, placed, strict=True)])
     columns_N = torch.cat([batch.column_N for batch in batches])
