@@ -15,6 +15,7 @@ from transformers import GenerationConfig
 
 from methods.arch import family_of, supported_family
 from methods.arch.family import Tap
+from methods.attention import use_products
 from methods.base import BaseWeights, Edit, Rows, Shape, Site
 from methods.branches import Branches
 from methods.entering import Entering, entered, watched
@@ -43,6 +44,7 @@ class FrozenBase:
         self.model = model.eval().requires_grad_(False)
         # What a model ships here is its maker's taste in sampling; tasks say how they decode.
         self.model.generation_config = GenerationConfig()
+        use_products(self.model, self.model.device.type)
         self.name, self.fingerprint = name, fingerprint
         self.shape = shape_of(model)
         self.dtype: torch.dtype = model.dtype

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.entering import Entering
 from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.frozen import FrozenBase
@@ -73,10 +72,10 @@ def test_slots_that_do_not_fit_into_one_pass_are_trained_as_in_one(monkeypatch: 
     lengths: list[int] = []
     hidden = base.hidden
 
-    def seen(tokens_BT: Tensor, attention_BT: Tensor, entering: Entering | None) -> Tensor:
+    def seen(tokens_BT: Tensor, attention_BT: Tensor, *others: None) -> Tensor:
         assert tokens_BT.numel() <= 120
         lengths.append(tokens_BT.shape[1])
-        return hidden(tokens_BT, attention_BT, entering)
+        return hidden(tokens_BT, attention_BT, *others)
 
     monkeypatch.setattr(base, "hidden", seen)
     Pack(base, shared_out, pad_id=0).step()

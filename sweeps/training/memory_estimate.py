@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from methods.attention import use_products
 from methods.base import Method
 from methods.frozen import FrozenBase
 from methods.injected import edit_parameters
@@ -90,6 +91,7 @@ def estimate_memory(
     `base` is on the `meta` device, in the sweep's dtype, and is left as it was found; `train` and `scored`
     are tokenised rows that fit the base.
     """
+    use_products(base.model, device)
     weights = (*base.model.parameters(), *base.model.buffers())
     live = LiveMemory(before=weights)
     with live, AttentionOf(device):
