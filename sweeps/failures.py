@@ -16,7 +16,7 @@ from storage.records import TrialOutcome
 from sweeps.trial import Failed, FailureKind
 from sweeps.trial_records import PlannedTrial
 
-TriedAgain = Literal["no", "yes", "with half the micro-batch", "once there is room"]
+TriedAgain = Literal["no", "yes", "in less company", "with half the micro-batch", "once there is room"]
 Most = Literal["max_retries"] | int
 ROOM_TRIES = 3
 """So often a trial that found no room for its files is tried again, with more room each time."""
@@ -41,7 +41,9 @@ POLICIES: Mapping[FailureKind, Policy] = {
     "out_of_memory": Policy("with half the micro-batch", None, "infeasible", counts=False),
     "no_space": Policy("once there is room", ROOM_TRIES, "failed", counts=True),
     "error": Policy("yes", "max_retries", "failed", counts=True),
-    "lost": Policy("yes", "max_retries", "failed", counts=True),
+    "lost": Policy("in less company", "max_retries", "failed", counts=True),
+    # One of them is to blame, or their number; who it is shows itself once it is alone.
+    "lost_in_company": Policy("in less company", None, None, counts=False),
     "machine_lost": Policy("yes", None, None, counts=False),
 }
 
@@ -104,7 +106,9 @@ def _again(planned: PlannedTrial, event: Failed, policy: Policy, tries: int) -> 
     if policy.again == "once there is room":
         room_bytes = _files_bytes(planned) * 2 ** (tries - 1)
         return Again(planned, f"{said}; again once {room_bytes / 1e6:,.0f} MB are free", room_bytes)
-    return Again(planned, f"{said}; again")
+    return Again(
+        planned, f"{said}; again" + " with half as many beside it" * (event.kind == "lost_in_company")
+    )
 
 
 def _with_half_the_micro_batch(planned: PlannedTrial) -> Again | None:

@@ -111,10 +111,12 @@ FailureKind = Literal[
     "no_space",
     "error",
     "lost",
+    "lost_in_company",
     "machine_lost",
 ]
 """NaN; what cannot be trained at all; memory that does not suffice; a full disk; any other error; a worker
-that is gone, by itself or with its machine. What follows stands in `sweeps.failures`."""
+that is gone with this trial alone, with several, or with its machine.
+What follows stands in `sweeps.failures`."""
 
 
 @dataclass(frozen=True)

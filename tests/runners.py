@@ -31,7 +31,8 @@ class Scripted:
 
 
 class ScriptedRunner:
-    """`walk` takes its steps; the others do so too, if it is not their first time, and else
+    """`walk` takes its steps; `doom` ends the process by SIGKILL every time; the others take their steps,
+    too, if it is not their first time, and else
 
     `hang` never returns, `die` ends the process by SIGKILL, `fall` raises what no trial is to blame for,
     and `refuse` says that no worker could work.
@@ -57,12 +58,17 @@ class ScriptedRunner:
     def cancel(self, number: int) -> None:
         self._trials.pop(number, None)
 
+    def at_most(self, slots: int) -> None:
+        self._slots = min(self._slots, slots)
+
     def advance(self) -> Iterator[TrialEvent]:
         for number, trial in list(self._trials.items()):
             self._steps[number] += 1
             step = self._steps[number]
             yield Progress(number, step, trial.recipe.steps or 1, 1.0, 1.0)
             does, _, marker = trial.method.partition(" ")
+            if does == "doom":
+                misbehave("die")
             if does != "walk" and is_first_time(Path(marker)):
                 misbehave(does)
             if step == trial.recipe.steps:
@@ -134,6 +140,9 @@ class PassingRunner:
     def cancel(self, number: int) -> None:
         self._inner.cancel(number)
 
+    def at_most(self, slots: int) -> None:
+        self._inner.at_most(slots)
+
     def advance(self) -> Iterator[TrialEvent]:
         return self._inner.advance()
 
@@ -154,6 +163,31 @@ class DyingRunner(PassingRunner):
             if isinstance(event, Rung) and is_first_time(self._marker):
                 while self._until is not None and not any(self._until.iterdir()):
                     time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """Makes runners whose process is killed whenever the trial `number` has taken three steps."""
+
+    make: MakeRunner
+    number: int
+
+    def __call__(self, device: str) -> Runner:
+        return DoomedRunner(self.make(device), self.number)
+
+
+class DoomedRunner(PassingRunner):
+    """What `Doomed` makes."""
+
+    def __init__(self, inner: Runner, number: int) -> None:
+        super().__init__(inner)
+        self._number = number
+
+    def advance(self) -> Iterator[TrialEvent]:
+        for event in self._inner.advance():
+            yield event
+            if isinstance(event, Progress) and event.number == self._number and event.step == 3:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -33,21 +33,31 @@ class FakeHand:
     def end(self, patience_s: float) -> None:
         self.is_ended = True
 
+    @property
+    def submits(self) -> list[Submit]:
+        return [each for each in self.told if isinstance(each, Submit)]
+
+    @property
+    def trials(self) -> list[int]:
+        """The numbers of what was submitted."""
+        return [each.trial.number for each in self.submits]
+
     def ticket(self) -> int:
         """Of what was submitted last."""
-        return [each for each in self.told if isinstance(each, Submit)][-1].ticket
+        return self.submits[-1].ticket
 
 
 @dataclass
 class FakeStaff:
     n_places: int = 1
     hands: list[FakeHand] = field(default_factory=list)
+    first_room: Room = field(default_factory=lambda: Room(1))
 
     def places(self) -> Sequence[int]:
         return range(self.n_places)
 
     def hire(self, place: int) -> FakeHand:
-        self.hands.append(FakeHand(f"worker {place}"))
+        self.hands.append(FakeHand(f"worker {place}", self.first_room))
         return self.hands[-1]
 
     def listen(self, hands: Sequence[Hand], timeout_s: float) -> Mapping[Hand, list[Message]]:

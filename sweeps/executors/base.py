@@ -29,6 +29,10 @@ class Runner(Protocol):
         """End a trial early, if it is here; it gives no more events."""
         ...
 
+    def at_most(self, slots: int) -> None:
+        """Train no more trials side by side than so many, where their number is its own to choose."""
+        ...
+
     def advance(self) -> Iterator[TrialEvent]:
         """Train everything by one step, and yield what happened; trials may come and go in between."""
         ...

@@ -8,8 +8,9 @@ from collections import Counter, deque
 from collections.abc import Iterator
 
 from methods.errors import FrontuneError
-from sweeps.executors.messages import Broken, Close, Gone, Happened, Message, Room
+from sweeps.executors.messages import AtMost, Broken, Close, Gone, Happened, Message, Room
 from sweeps.executors.staff import Member, Staff
+from sweeps.executors.suspects import Suspects
 from sweeps.trial import Failed, FailureKind, Finished, Rung, TrialEvent, TrialSpec
 
 QUIET_S = 1.0
@@ -22,7 +23,9 @@ MOST_IN_VAIN = 5
 
 class Crew:
     """Deals trials to workers. One that ends, or gives no sign of life for `timeout_s`, is replaced, and its
-    trials fail with the kind ``lost``, or ``machine_lost`` where its machine is gone, too."""
+    trials fail with the kind ``lost``, ``lost_in_company`` where they were several, or ``machine_lost`` where
+    its machine is gone, too. What `sweeps.failures` wants in less company is dealt so until it gets on.
+    """
 
     def __init__(self, staff: Staff, timeout_s: float) -> None:
         self._staff, self._timeout_s = staff, timeout_s
@@ -31,6 +34,7 @@ class Crew:
         self._came: deque[tuple[int, TrialEvent]] = deque()
         self._tickets = itertools.count()
         self._in_vain: Counter[int] = Counter()
+        self._suspects = Suspects()
         self._last_loss = ""
         self._closed = False
         try:
@@ -45,14 +49,21 @@ class Crew:
         return sum(member.capacity for member in self._members)
 
     def submit(self, trial: TrialSpec) -> None:
-        """Give the trial to whom has most room; where workers have died lately, rather not there."""
+        """Give the trial to whom has most room; where workers have died lately, rather not there, and where
+        it may not be among so many, rather elsewhere than later."""
         able = [member for member in self._members if member.capacity > 0]
         if not able:
             raise RuntimeError(f"no worker has room for trial {trial.number}")
-        member = max(able, key=lambda each: (-self._in_vain[each.place], each.capacity))
+        most = self._suspects.company(trial.number)
+
+        def fitness(each: Member) -> tuple[bool, int, bool, int]:
+            fits = most is None or len(each.tickets) < most
+            return fits, -self._in_vain[each.place], not self._suspects.largest(each.place), each.capacity
+
+        member = max(able, key=fitness)
         ticket = next(self._tickets)
         self._running[trial.number] = (ticket, member)
-        member.submit(ticket, trial)
+        member.submit(ticket, trial, most)
 
     def events(self) -> Iterator[TrialEvent]:
         quiet_since = time.monotonic()
@@ -131,10 +142,11 @@ class Crew:
         if message.ticket not in member.tickets:
             return
         self._came.append((message.ticket, message.event))
-        if isinstance(message.event, Rung | Finished):
+        if isinstance(message.event, Rung | Finished) and self._suspects.got_on(message.event):
             self._in_vain[member.place] = 0
+            member.limits.pop(message.ticket, None)
         if isinstance(message.event, Finished | Failed):
-            del member.tickets[message.ticket]
+            member.forget(message.ticket)
         self._retire_if_worn(member)
 
     def _retire_if_worn(self, member: Member) -> None:
@@ -160,8 +172,15 @@ class Crew:
         self._last_loss = f"{member.hand.name} {reason}"
         if words is not None:
             self._last_loss = f"{words.reason} ({self._last_loss})"
-        for ticket, trial in member.tickets.items():
-            failed = Failed(trial.number, self._last_loss, words.traceback if words else "", kind)
+        if kind == "lost" and len(member.tickets) > 1:
+            kind = "lost_in_company"
+        trials = dict(member.tickets)
+        self._suspects.lost(member.place, [trial.number for trial in trials.values()], kind)
+        if (waiting := member.waiting) is not None:
+            trials[waiting.ticket] = waiting.trial
+        for ticket, trial in trials.items():
+            its_kind: FailureKind = kind if ticket in member.tickets else "lost_in_company"
+            failed = Failed(trial.number, self._last_loss, words.traceback if words else "", its_kind)
             self._came.append((ticket, failed))
         self._in_vain[member.place] += kind == "lost"
 
@@ -171,6 +190,8 @@ class Crew:
         for place in places:
             if place not in taken and self._in_vain[place] < MOST_IN_VAIN:
                 hand = self._staff.hire(place)
+                if largest := self._suspects.largest(place):
+                    hand.send(AtMost(largest))
                 self._members.append(Member(place, hand, hand.first_room))
         if places and not self._members:
             raise FrontuneError(

@@ -27,11 +27,18 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class AtMost:
+    """Train no more trials side by side than so many, where their number is yours to choose."""
+
+    slots: int
+
+
+@dataclass(frozen=True)
 class Close:
     """End everything, and then yourself."""
 
 
-Command = Submit | Cancel | Close
+Command = Submit | Cancel | AtMost | Close
 
 
 @dataclass(frozen=True)

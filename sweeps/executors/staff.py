@@ -52,9 +52,18 @@ class Staff(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A trial that a worker gets once it has less than `most` others."""
+
+    ticket: int
+    trial: TrialSpec
+    most: int
+
+
 @dataclass(eq=False)
 class Member:
-    """A worker as the driver knows it."""
+    """A worker as the driver knows it; `limits` says by ticket how many trials it may have with that one."""
 
     place: int
     hand: Hand
@@ -62,23 +71,43 @@ class Member:
     submits: int = 0
     cancels: int = 0
     tickets: dict[int, TrialSpec] = field(default_factory=dict)
+    limits: dict[int, int] = field(default_factory=dict)
+    waiting: Waiting | None = None
     silent_s: float = 0.0
     last_words: Broken | None = None
 
     @property
     def capacity(self) -> int:
         """How many more it takes, commands under way considered; a cancel makes room at once."""
-        if self.room.worn:
+        if self.room.worn or self.waiting is not None:
             return 0
         taken, freed = self.submits - self.room.submits, self.cancels - self.room.cancels
-        return max(0, self.room.free - taken + freed)
+        limits = [most - len(self.tickets) for most in self.limits.values()]
+        return max(0, min([self.room.free - taken + freed, *limits]))
 
-    def submit(self, ticket: int, trial: TrialSpec) -> None:
+    def submit(self, ticket: int, trial: TrialSpec, most: int | None = None) -> None:
+        """Give it to the worker, at once or when it will be among no more than `most` there."""
+        if most is not None and len(self.tickets) >= most:
+            self.waiting = Waiting(ticket, trial, most)
+            return
+        if most is not None:
+            self.limits[ticket] = most
         self.submits += 1
         self.tickets[ticket] = trial
         self.hand.send(Submit(ticket, trial))
 
     def cancel(self, ticket: int) -> None:
-        if self.tickets.pop(ticket, None) is not None:
+        if self.waiting is not None and self.waiting.ticket == ticket:
+            self.waiting = None
+        elif ticket in self.tickets:
             self.cancels += 1
             self.hand.send(Cancel(ticket))
+            self.forget(ticket)
+
+    def forget(self, ticket: int) -> None:
+        """That attempt is there no more; who waited for that is next."""
+        del self.tickets[ticket]
+        self.limits.pop(ticket, None)
+        if (waiting := self.waiting) is not None and len(self.tickets) < waiting.most:
+            self.waiting = None
+            self.submit(waiting.ticket, waiting.trial, waiting.most)

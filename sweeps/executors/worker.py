@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sweeps.executors.base import Runner
-from sweeps.executors.messages import Cancel, Close, Command, Happened, Message, Room, Submit
+from sweeps.executors.messages import AtMost, Cancel, Close, Command, Happened, Message, Room, Submit
 from sweeps.executors.pulse import Pulse
 from sweeps.executors.throttle import Throttle
 from sweeps.executors.wear import Wear
@@ -67,6 +67,8 @@ class Worker:
             if isinstance(command, Submit):
                 self._submits += 1
                 self._inbox.append(command)
+            elif isinstance(command, AtMost):
+                self.runner.at_most(command.slots)
             else:
                 self._cancel(command)
             wait_s = 0.0

@@ -30,13 +30,14 @@ class Growth:
     limit: int = 1
     most: int = MOST
     has_room: Callable[[], bool] = lambda: True
+    is_fixed: bool = False
     _rates: list[float] = field(default_factory=list)
     _best: tuple[float, int] = (0.0, 1)
 
     @classmethod
     def fixed(cls, slots: int) -> Growth:
         """As many as the user says."""
-        return cls(limit=slots, most=slots)
+        return cls(limit=slots, most=slots, is_fixed=True)
 
     def stepped(self, slots: int, tokens: int, seconds: float) -> None:
         """Take in a step's real tokens and time; only those of a full pack count."""
@@ -54,6 +55,12 @@ class Growth:
             self.most = self.limit
             return
         self.limit = min(2 * self.limit, self.most)
+
+    def at_most(self, slots: int) -> None:
+        """Grow no further than so many; a number that the user gave is kept."""
+        if not self.is_fixed:
+            self.most = max(1, min(self.most, slots))
+            self.limit = min(self.limit, self.most)
 
     def shrink(self, slots: int) -> None:
         """Memory did not suffice for more than so many."""

@@ -67,6 +67,10 @@ class PackRunner:
         self._waiting = [trial for trial in self._waiting if trial.number != number]
         self._end(number)
 
+    def at_most(self, slots: int) -> None:
+        """Train no more trials side by side than so many, where their number is its own to choose."""
+        self._growth.at_most(slots)
+
     def advance(self) -> Iterator[TrialEvent]:
         """Train everything by one step, and yield what happened; trials may be cancelled in between."""
         yield from self._admit()

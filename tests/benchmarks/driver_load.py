@@ -58,6 +58,9 @@ class StubRunner:
     def cancel(self, number: int) -> None:
         self._held = [trial for trial in self._held if trial.number != number]
 
+    def at_most(self, slots: int) -> None:
+        self._slots = min(self._slots, slots)
+
     def advance(self) -> Iterator[TrialEvent]:
         for trial in list(self._held):
             yield Progress(trial.number, STEPS, STEPS, 1.0, 1000.0)

@@ -80,6 +80,9 @@ class RecordingRunner:
     def cancel(self, number: int) -> None:
         self.runner.cancel(number)
 
+    def at_most(self, slots: int) -> None:
+        self.runner.at_most(slots)
+
     def advance(self) -> Iterator[TrialEvent]:
         for event in self.runner.advance():
             if isinstance(event, Rung | Finished):
