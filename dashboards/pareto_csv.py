@@ -69,8 +69,7 @@ def write_csv(
     """
     check_writable(path, "the CSV")
     columns, rows = trial_values(sweeps, front_only, cost)
-    lines = [[csv_cell(name) for name in columns], *([csv_cell(cell) for cell in row] for row in rows)]
-    write_atomically(path, csv_text(lines).encode("utf-8"), "the CSV")
+    write_atomically(path, values_csv(columns, rows).encode("utf-8"), "the CSV")
 
 
 def trial_values(
@@ -90,6 +89,11 @@ def trial_values(
         shown = found.front.values() if front_only else sorted(trials, key=lambda t: t.number)
         rows += [_row(trial, found, hyperparameters, last) for trial in shown]
     return [*BEFORE, *hyperparameters, *last], rows
+
+
+def values_csv(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Return what `trial_values` returned, or some rows of it, as CSV."""
+    return csv_text([[csv_cell(cell) for cell in row] for row in (columns, *rows)])
 
 
 def csv_text(rows: Iterable[Sequence[str]]) -> str:

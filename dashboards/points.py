@@ -24,7 +24,7 @@ class Point:
     """One configuration, its replicates averaged; `score` and `std` (None with one seed) as stored.
 
     `hover` is the whole configuration as plotly's HTML, names escaped. `source` is empty for one's own,
-    else whose number it is.
+    else whose number it is. `numbers` are those of its trials.
     """
 
     method: str
@@ -41,6 +41,7 @@ class Point:
     hover: str
     source: str = ""
     n_failed: int = 0
+    numbers: tuple[int, ...] = ()
 
 
 def tradeoff_points(trials: Sequence[TrialRecord]) -> list[Point]:
@@ -117,6 +118,7 @@ def _point(group: Replicates, is_pareto: bool, ending: str = "") -> Point:
         is_pareto=is_pareto,
         hover=_hover(group, is_pareto) + ending,
         n_failed=group.n_failed,
+        numbers=tuple(trial.number for trial in group.trials),
     )
 
 

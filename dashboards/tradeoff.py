@@ -53,12 +53,12 @@ def plot_tradeoff(
     first = (*points, *pruned)[0] if points or pruned else None
     y_title = score_axis(first.task, first.metric) if first else "Score"
     figure = go.Figure(layout=layout(title, "Trainable parameters", y_title))
-    if not points:
+    if first is None:
         return say(figure, "no completed trial yet")
     figure.update_yaxes(range=_y_range(points, pruned))
     drawn = [p for p in points if p.trainable_params > 0]
-    if drawn:
-        figure.update_xaxes(**x_scale([p.trainable_params for p in drawn]))
+    if drawn or pruned:
+        figure.update_xaxes(**x_scale([p.trainable_params for p in drawn or pruned]))
         figure.add_traces(_traces(drawn, pruned, band))
     _add_fine_tune_line(figure, points)
     _add_untrained_line(figure, points)
@@ -100,8 +100,8 @@ def _x_range(params: Sequence[int]) -> tuple[float, float]:
 
 
 def _y_range(points: Sequence[Point], pruned: Sequence[Point]) -> tuple[float, float]:
-    scale = score_scale(points[0].metric)
     every = (*points, *pruned)
+    scale = score_scale(every[0].metric)
     low = min(scale * (p.score - (p.std or 0.0)) for p in every)
     high = max(scale * (p.score + (p.std or 0.0)) for p in every)
     margin = max(0.06 * (high - low), 0.01 * scale)

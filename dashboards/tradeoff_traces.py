@@ -69,6 +69,7 @@ def method_traces(points: Sequence[Point], crowd: bool) -> list[dict[str, Any]]:
         "y": [scale * p.score for p in points],
         "hoverinfo": "text",
         "hovertext": [p.hover for p in points],
+        "customdata": [p.numbers for p in points],
         "marker": {
             "symbol": look.symbol,
             "color": look.color,
@@ -98,6 +99,7 @@ def pruned_traces(points: Sequence[Point]) -> list[dict[str, Any]]:
                 "showlegend": False,
                 "hoverinfo": "text",
                 "hovertext": [p.hover for p in mine],
+                "customdata": [p.numbers for p in mine],
                 "marker": {"symbol": look.symbol, "color": look.color, "size": 5, "opacity": 0.25},
             }
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from methods.errors import FrontuneError
 from storage.ledger import Ledger, LedgerError
@@ -80,6 +80,13 @@ def holder(ledger: Ledger, sweep: str, now: Callable[[], datetime] = lambda: dat
     with ledger.session() as session:
         row = session.get(LeaseRow, sweep)
         return None if row is None or _is_stale(row, now()) else _described(row, now())
+
+
+def holders(ledger: Ledger, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> dict[str, str]:
+    """Who drives which sweep at present, in words, stale leases aside."""
+    with ledger.session() as session:
+        rows = [row for row in session.scalars(select(LeaseRow)) if not _is_stale(row, now())]
+        return {row.sweep: _described(row, now()) for row in rows}
 
 
 def drop_stale_lease(ledger: Ledger, sweep: str, *, only_look: bool = False) -> str:

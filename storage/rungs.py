@@ -24,13 +24,15 @@ def add_rung(ledger: Ledger, sweep: str, found: RungScore) -> None:
             )
 
 
-def rung_scores(ledger: Ledger, sweep: str) -> list[RungScore]:
-    """Return all rungs that the sweep's trials have reached, in the order they did."""
+def rung_scores(ledger: Ledger, sweep: str, *, only_running: bool = False) -> list[RungScore]:
+    """Return all rungs that the sweep's trials, or those that run, have reached, in the order they did."""
     query = (
         select(TrialRow.number, RungRow.rung, RungRow.step, RungRow.score, RungRow.loss)
         .join(TrialRow, TrialRow.id == RungRow.trial_id)
         .where(TrialRow.sweep == sweep)
         .order_by(RungRow.id)
     )
+    if only_running:
+        query = query.where(TrialRow.state == "running")
     with ledger.session() as session:
         return [RungScore(*row) for row in session.execute(query)]

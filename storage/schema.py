@@ -70,18 +70,18 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "connect", prepare_sqlite)
+    event.listen(engine, "begin", begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
-    # Python's driver begins transactions at moments of its own, never before DDL: `_begin_sqlite` does it.
+def prepare_sqlite(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
+    # Python's driver begins transactions at moments of its own, never before DDL: `begin_sqlite` does it.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def begin_sqlite(connection: Connection) -> None:
     # A transaction that first reads and then writes fails at once, without waiting out the busy timeout,
     # when Optuna wrote in between; taking the write lock at the start waits.
     writes = connection.get_execution_options().get(WRITE, False)
@@ -89,7 +89,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _make_current(engine: Engine, *, create: bool) -> None:
-    revision = None if _is_missing_file(engine) else _known_revision(engine)
+    revision = None if is_missing_file(engine) else known_revision(engine)
     if revision is None and not create:
         raise NoLedger(f"no ledger in {location(engine)}; 'frontune run' makes one")
     if engine.dialect.name == "sqlite":
@@ -107,13 +107,13 @@ def _use_write_ahead_log(engine: Engine) -> None:
         connection.close()
 
 
-def _is_missing_file(engine: Engine) -> bool:
+def is_missing_file(engine: Engine) -> bool:
     database = engine.url.database
     is_file = engine.dialect.name == "sqlite" and database not in (None, "", ":memory:")
     return is_file and not Path(str(database)).exists()
 
 
-def _known_revision(engine: Engine) -> str | None:
+def known_revision(engine: Engine) -> str | None:
     """Return the schema's revision, None without one; writes nothing and refuses one not known here."""
     with engine.connect() as connection:
         if not inspect(connection).has_table(VERSION_TABLE):

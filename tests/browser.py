@@ -21,7 +21,7 @@ def absent() -> str:
     """Why no browser can be started here; nothing where one can."""
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed: pip install 'frontune[dev]'"
-    if _program() is None:
+    if browser_program() is None:
         return "Chromium is absent: apt-get install chromium"
     return ""
 
@@ -37,7 +37,7 @@ def running_browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not start under root in a container, and /dev/shm is small there.
         browser = playwright.chromium.launch(
-            executable_path=_program(),
+            executable_path=browser_program(),
             args=["--no-sandbox", "--disable-dev-shm-usage"],
             timeout=PATIENCE_MS,
         )
@@ -103,5 +103,6 @@ _FOCUSED = """() => {
 }"""
 
 
-def _program() -> str | None:
+def browser_program() -> str | None:
+    """The browser of this machine."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)

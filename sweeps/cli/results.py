@@ -119,6 +119,16 @@ def report(name: str, file: Path | None, workspace: str) -> None:
     report_command(name, file, workspace)
 
 
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8050, show_default=True, help="0: a free one.")
+@workspace_option
+def dashboard(port: int, workspace: str) -> None:
+    """Open a live page on 127.0.0.1 over the sweeps of a workspace, running ones too; it writes nothing."""
+    from sweeps.dashboard import dashboard_command
+
+    dashboard_command(workspace, port)
+
+
 @main.command("compare")
 @click.argument("name")
 @click.argument("method")

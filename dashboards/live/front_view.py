@@ -1,0 +1,97 @@
+"""A panel's sweep: how far it is, and its trade-off plot with what is picked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from dash import Dash, Input, Output, State, no_update
+
+from dashboards.live.choices import FILTERS, filters_of
+from dashboards.live.filters import Filters, front_figure
+from dashboards.live.layout import LEGEND, MARGIN, PANELS
+from dashboards.live.picked import mark_picked, numbers_of
+from dashboards.live.reading import Reader, SweepNow
+from dashboards.printing import one_line
+from methods.errors import FrontuneError
+
+Range = tuple[float, float]
+
+
+def register(app: Dash, reader: Reader) -> None:
+    """Have both panels show their sweep, drawn anew only where its trials or what is asked have changed."""
+    for own, other in (PANELS, PANELS[::-1]):
+        _register(app, reader, own, other)
+
+
+def _register(app: Dash, reader: Reader, own: str, other: str) -> None:
+    def show(_: Any, name: str | None, beside: str | None, picked: str, *rest: Any) -> tuple[Any, ...]:
+        if not name:
+            return True, "", "", no_update, None
+        *chosen, drawn = rest
+        sweep = reader.sweep(name)
+        second = reader.sweep(beside) if beside else None
+        asked = [name, sweep.changed, beside, second and second.changed, picked, chosen]
+        said = summary(sweep, reader.pulse().driven.get(name))
+        if asked == drawn:
+            return False, one_line(name), said, no_update, no_update
+        return False, one_line(name), said, _figure(sweep, second, picked, filters_of(*chosen)), asked
+
+    app.callback(
+        Output(f"panel-{own}", "hidden"),
+        Output(f"title-{own}", "children"),
+        Output(f"summary-{own}", "children"),
+        Output(f"front-{own}", "figure"),
+        Output(f"drawn-{own}", "data"),
+        Input("pulse", "data"),
+        Input(f"sweep-{own}", "value"),
+        Input(f"sweep-{other}", "value"),
+        Input(f"picked-{own}", "value"),
+        *FILTERS,
+        State(f"drawn-{own}", "data"),
+        prevent_initial_call=True,
+    )(show)
+
+
+def summary(sweep: SweepNow, driver: str | None) -> str:
+    """Say how far a sweep is, and whether anybody runs it."""
+    record, states = sweep.record, Counter(trial.state for trial in sweep.trials)
+    budget = record.spec.get("trials")
+    of = f" of {budget}" if isinstance(budget, int) and budget >= len(sweep.trials) else ""
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
+    parts = [f"{record.task} on {record.base}", f"{len(sweep.trials)}{of} trials"]
+    said = ", ".join(parts) + (f": {counts}. " if counts else ". ")
+    if driver:
+        said += f"Run by {driver.partition(' (')[0]}."
+    elif states["running"] or states["interrupted"]:
+        said += f"Nobody runs it now; frontune resume {record.name} goes on."
+    return one_line(said)
+
+
+def _figure(sweep: SweepNow, second: SweepNow | None, picked: str, filters: Filters) -> Any:
+    figure = front_figure(sweep.trials, "", filters)
+    if second is not None and _are_comparable(sweep, second):
+        beside = front_figure(second.trials, "", filters)
+        for axis in ("xaxis", "yaxis"):
+            both = [each.layout[axis].range for each in (figure, beside)]
+            if all(both):
+                figure.layout[axis].range = widest(both)
+    # What cannot be read as numbers `picking` says.
+    with suppress(FrontuneError):
+        mark_picked(figure, numbers_of(picked or ""))
+    # What the reader of the page has zoomed into or switched off stays while the front grows.
+    figure.update_layout(uirevision=sweep.record.name, dragmode="select", margin=MARGIN, legend=LEGEND)
+    # What was picked is marked; the outline that picked it goes.
+    figure.update_layout(selections=[], selectionrevision=picked or "")
+    return figure
+
+
+def widest(ranges: Sequence[Range]) -> Range:
+    """The range that holds all of these."""
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def _are_comparable(one: SweepNow, other: SweepNow) -> bool:
+    return (one.record.task, one.record.metric) == (other.record.task, other.record.metric)
