@@ -68,7 +68,7 @@ def test_slots_that_do_not_fit_into_one_pass_are_trained_as_in_one(monkeypatch: 
     base = random_base("llama")
     in_one, shared_out = make_slots(base, SIX_METHODS), make_slots(base, SIX_METHODS)
     Pack(base, in_one, pad_id=0).step()
-    monkeypatch.setitem(PASS_POSITIONS, "cpu", 120)
+    monkeypatch.setitem(PASS_POSITIONS, ("cpu", base.dtype), 120)
     lengths: list[int] = []
     hidden = base.hidden
 

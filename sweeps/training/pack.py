@@ -18,9 +18,9 @@ from sweeps.training.batches import Batch, collate
 from sweeps.training.lower import entering_of
 from sweeps.training.slot import Pass, Slot
 
-PASS_POSITIONS = {"cpu": 1024}
-"""Most positions of a pass that slots share, by device, else no limit: a CPU gains little from a larger pass,
-and loses what a short slot's rows are padded to a longer one's."""
+PASS_POSITIONS = {("cpu", torch.float32): 1024, ("cpu", torch.bfloat16): 4096}
+"""Most positions of a pass that slots share, by device and the base's dtype, else no limit: in float32 a CPU
+gains little from a larger pass, and loses what a short slot's rows are padded to a longer one's."""
 
 
 class Pack:
@@ -71,7 +71,7 @@ class Pack:
 
     def _passes(self, turn: Sequence[tuple[Slot, Pass]]) -> list[list[tuple[Slot, Pass]]]:
         """Share slots out over passes of at most PASS_POSITIONS, those of like length together."""
-        most = PASS_POSITIONS.get(self.base.device.type, math.inf)
+        most = PASS_POSITIONS.get((self.base.device.type, self.base.dtype), math.inf)
         passes: list[list[tuple[Slot, Pass]]] = []
         length = n_rows = 0
         for slot, one in sorted(turn, key=lambda each: _longest(*each), reverse=True):

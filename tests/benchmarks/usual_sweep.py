@@ -53,7 +53,7 @@ def objective(trial: Any, job: dict[str, Any]) -> float:
     files = {split: str(Path(job["data"]) / f"{split}.jsonl") for split in ("train", "validation")}
     data = load_dataset("json", data_files=files)
     data = data.map(partial(tokenised, tokenizer=tokenizer), remove_columns=data["train"].column_names)
-    model = AutoModelForCausalLM.from_pretrained(job["base"], dtype="float32")
+    model = AutoModelForCausalLM.from_pretrained(job["base"], dtype=job["dtype"])
     model = get_peft_model(
         model, LoraConfig(r=r, lora_alpha=r, target_modules=job["modules"], task_type="CAUSAL_LM")
     )

@@ -2,8 +2,8 @@
 
 ``python -m tests.benchmarks.usual_way [tiny] [smollm2-135m]``: six trials of LoRA's rank and learning rate,
 the same matrices, rows, batch size, steps and AdamW, 100 validation rows scored, adapters kept; both sides
-timed as processes, imports included, in turn. `tiny` is trained on the demo, SmolLM2-135M on real MNLI rows.
-float32.
+timed as processes, imports included, in turn. `tiny` is trained on the demo in float32, SmolLM2-135M on real
+MNLI rows in bfloat16.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Case:
     n_rows: int
     steps: int
     batch_size: int
+    dtype: str
     target: str
     rounds: int
 
@@ -69,6 +70,7 @@ CASES = (
         500,
         100,
         16,
+        "float32",
         "at least 6",
         5,
     ),
@@ -80,8 +82,9 @@ CASES = (
         500,
         20,
         8,
+        "bfloat16",
         "at least 3",
-        2,
+        5,
     ),
 )
 
@@ -116,7 +119,7 @@ def compare(case: Case, folder: Path) -> None:
         busy_s["ours"].append(processor_s() - before)
 
     theirs_s, ours_s = in_turn(rounds(case.rounds), usual, ours)
-    what = f"{case.base}, {len(case.points)} trials of {case.steps} steps"
+    what = f"{case.base} in {case.dtype}, {len(case.points)} trials of {case.steps} steps"
     row(f"{what}: whole sweep, usual way over `frontune run`", over(theirs_s, ours_s), " times", case.target)
     row(f"{what}: the same in processor time", over(busy_s["usual"], busy_s["ours"]), " times")
     row(f"{what}: usual way, s", theirs_s, digits=1)
@@ -156,6 +159,7 @@ def run_usual(case: Case, data: Path, folder: Path) -> list[float]:
     """Return the accuracies of the usual way."""
     job = {
         "base": str(base_folder(case.base)),
+        "dtype": case.dtype,
         "data": str(data),
         "folder": str(folder),
         "words": case.words,
@@ -184,8 +188,8 @@ def run_ours(case: Case, data: Path, folder: Path) -> list[float]:
             "score": "likelihood",
         },
         "points": [case.written(point) for point in case.points],
-        "recipe": {"steps": case.steps, "batch_size": case.batch_size},
-        "slots_per_device": os.environ.get("BENCH_SLOTS", "auto"),
+        "recipe": {"steps": case.steps, "batch_size": case.batch_size, "dtype": case.dtype},
+        "slots_per_device": len(case.points),
         "trials": len(case.points),
         "workspace": str(folder / "runs"),
     }
