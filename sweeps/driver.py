@@ -26,7 +26,7 @@ from sweeps.point import Point
 from sweeps.progress_notes import ProgressNotes
 from sweeps.pruning import Rungs, rung_number
 from sweeps.retrying import put_back
-from sweeps.study import open_studies
+from sweeps.studies import open_studies
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
 from sweeps.trial_records import PlannedTrial, finished, pruned, reused
 from sweeps.turns import Turns

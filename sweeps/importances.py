@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dashboards.appearance import method_order
 from dashboards.figure_source import Importance
 from storage.records import TrialRecord
-from sweeps.study import open_storage
+from sweeps.studies import open_storage
 
 FEWEST = 8
 """Of fewer configurations nothing is learned."""

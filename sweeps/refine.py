@@ -21,7 +21,8 @@ from sweeps.resume import stored_specs
 from sweeps.running import check_sweep, run_sweep
 from sweeps.sizes import sizes_of
 from sweeps.space import Choice, Range, Space
-from sweeps.study import MethodStudy, open_studies
+from sweeps.studies import open_studies
+from sweeps.study import MethodStudy
 
 LARGEST_SIZE = 2**20
 """Far above any rank, bottleneck or length; what a base cannot hold is refused."""

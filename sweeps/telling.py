@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storage.records import TrialRecord
-from sweeps.study import MethodStudy, mean_score
+from sweeps.study import MethodStudy
 
 
 def tell_study(study: MethodStudy, number: int, trials: Sequence[TrialRecord]) -> None:
@@ -18,3 +18,9 @@ def tell_study(study: MethodStudy, number: int, trials: Sequence[TrialRecord]) -
         study.tell_pruned(number, score, params)
     else:
         study.tell(number, score, params)
+
+
+def mean_score(scores: Sequence[float | None]) -> float | None:
+    """The mean over a point's replicates that have a score; None if none has."""
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known else None

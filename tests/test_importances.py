@@ -11,7 +11,8 @@ from dashboards.figures.importance import plot_importances
 from sweeps.importances import FEWEST, importances
 from sweeps.point import Point
 from sweeps.space import Choice, Range, Space
-from sweeps.study import MethodStudy, open_storage
+from sweeps.studies import open_storage
+from sweeps.study import MethodStudy
 from tests.test_pareto import make_trial
 
 SPACE = Space({"r": Choice((1, 2, 4, 8)), "lr": Range(1e-4, 1e-2, log=True)})

@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 from storage.making_tables import making_tables
-from sweeps.study import open_storage
+from sweeps.studies import open_storage
 
 
 def test_who_comes_while_tables_are_made_waits_until_they_are(tmp_path: Path) -> None:

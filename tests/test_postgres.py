@@ -25,7 +25,7 @@ from storage.models import LeaseRow
 from storage.stores import DATABASE, TRACKING
 from storage.workspace import Workspace
 from sweeps.executors.inline import InlineExecutor
-from sweeps.study import open_storage
+from sweeps.studies import open_storage
 from tests.conftest import Frontune, SweepFile
 from tests.postgres import PASSWORD, QUOTED, Postgres, absent, running_postgres
 from tests.schemas import schema_differences

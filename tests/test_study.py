@@ -16,7 +16,9 @@ from methods.errors import FrontuneError
 from sweeps.point import Point
 from sweeps.space import Choice, Range, SameAs, Space
 from sweeps.spec import check_spec
-from sweeps.study import MethodStudy, mean_score, open_storage, open_studies
+from sweeps.studies import open_storage, open_studies
+from sweeps.study import MethodStudy
+from sweeps.telling import mean_score
 
 SPACE = Space(
     {

@@ -112,7 +112,7 @@ def _differs(trial: TrialRecord, run: MlflowRun | None) -> bool:
 def _studies(sweep: Sweep) -> Iterator[Finding]:
     import optuna
 
-    from sweeps.study import open_storage
+    from sweeps.studies import open_storage
 
     storage = open_storage(sweep.workspace.database_url)
     known = {summary.study_name for summary in optuna.get_all_study_summaries(storage)}
@@ -146,7 +146,7 @@ def _all_ended(sweep: Sweep, trials: list[TrialRecord]) -> bool:
 
 def _tell(sweep: Sweep, points: list[list[TrialRecord]]) -> None:
     from sweeps.resume import stored_specs
-    from sweeps.study import open_studies
+    from sweeps.studies import open_studies
     from sweeps.telling import tell_study
 
     (spec,) = stored_specs(sweep.ledger, sweep.name, str(sweep.workspace.root))

@@ -45,7 +45,7 @@ def _ledger(workspace: Workspace) -> Finding:
 def _studies(workspace: Workspace) -> Finding:
     import optuna
 
-    from sweeps.study import open_storage
+    from sweeps.studies import open_storage
 
     try:
         names = optuna.study.get_all_study_names(open_storage(workspace.database_url))
