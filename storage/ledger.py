@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -11,7 +10,6 @@ from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from methods.errors import unknown_name
 from storage.models import (
     ArtifactRow,
     MeasurementRow,
@@ -32,6 +30,7 @@ from storage.records import (
     TrialOutcome,
     TrialRecord,
 )
+from storage.rows import saved_trial_row, sweep_row, trial_row, without_collection
 from storage.schema import WRITE, LedgerAway, LedgerError, NoLedger, location, open_engine, sentence
 
 __all__ = ["Ledger", "LedgerAway", "LedgerError", "NoLedger"]
@@ -83,17 +82,17 @@ class Ledger:
     def set_sweep_spec(self, name: str, spec: Mapping[str, object]) -> None:
         """Remember the sweep file as it was read last; a later run may ask for more trials."""
         with self.session(write=True) as session:
-            _sweep_row(session, name).spec = dict(spec)
+            sweep_row(session, name).spec = dict(spec)
 
     def set_sweep_run(self, name: str, mlflow_run_id: str) -> None:
         """Remember which MLflow run is the sweep's."""
         with self.session(write=True) as session:
-            _sweep_row(session, name).mlflow_run_id = mlflow_run_id
+            sweep_row(session, name).mlflow_run_id = mlflow_run_id
 
     def add_provenance(self, sweep: str, provenance: Provenance) -> int:
         """Add where the numbers of one `frontune run` come from; return its identity in the ledger."""
         with self.session(write=True) as session:
-            _sweep_row(session, sweep)
+            sweep_row(session, sweep)
             row = ProvenanceRow(sweep=sweep, **row_values(provenance))
             session.add(row)
             session.flush()
@@ -111,7 +110,7 @@ class Ledger:
         """Insert the trial, or update the one with its sweep and number; raises LedgerError where that is of
         another point or seed."""
         with self.session(write=True) as session:
-            _save_trial(session, trial)
+            saved_trial_row(session, trial)
 
     def save_outcome(self, outcome: TrialOutcome) -> None:
         """Save a trial with all it measured and left behind, or nothing of it.
@@ -127,7 +126,7 @@ class Ledger:
                     f" not to the trial {trial.sweep}/{trial.number} it was saved with"
                 )
         with self.session(write=True) as session:
-            row = _save_trial(session, trial)
+            row = saved_trial_row(session, trial)
             session.execute(delete(ProgressRow).where(ProgressRow.trial_id == row.id))
             session.execute(delete(MeasurementRow).where(MeasurementRow.trial_id == row.id))
             session.execute(
@@ -142,7 +141,7 @@ class Ledger:
     def trial(self, sweep: str, number: int) -> TrialRecord | None:
         """Return the sweep's trial of that number."""
         with self.session() as session:
-            row = _trial_row(session, sweep, number)
+            row = trial_row(session, sweep, number)
             return None if row is None else record_of(TrialRecord, row)
 
     def trials(self, sweep: str) -> list[TrialRecord]:
@@ -151,7 +150,7 @@ class Ledger:
         table = TrialRow.__table__
         columns = [table.c[each.name] for each in fields(TrialRecord)]
         query = select(*columns).where(table.c.sweep == sweep).order_by(table.c.number)
-        with self.session() as session, _without_collection():
+        with self.session() as session, without_collection():
             return [TrialRecord(*values) for values in session.connection().execute(query)]
 
     def set_mirrored(self, sweep: str, numbers: Sequence[int]) -> None:
@@ -189,7 +188,7 @@ class Ledger:
         """Add what was measured of a trial after its end, such as its score on the test split; what is known
         of the same metric, split and step is replaced."""
         with self.session(write=True) as session:
-            row = _trial_row(session, sweep, number)
+            row = trial_row(session, sweep, number)
             if row is None:
                 raise LedgerError(f"sweep {sweep!r} has no trial {number}")
             for each in measurements:
@@ -208,7 +207,7 @@ class Ledger:
     def add_refusal(self, refusal: Refusal) -> None:
         """Add a configuration that was not trained; once is enough, and the latest reason counts."""
         with self.session(write=True) as session:
-            _sweep_row(session, refusal.sweep)
+            sweep_row(session, refusal.sweep)
             values = row_values(refusal)
             reason = values.pop("reason")
             row = session.scalars(select(RefusalRow).filter_by(**values)).first()
@@ -236,49 +235,3 @@ class Ledger:
         except (SQLAlchemyError, OverflowError, UnicodeError) as error:
             # SQLite's driver raises the last two, for what no column can hold, past SQLAlchemy.
             raise LedgerError(f"the ledger {location(self.engine)} refused: {sentence(error)}") from error
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Do not look for cycles meanwhile: among 100,000 records, which have none, that takes a third of the
-    time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _sweep_row(session: Session, name: str) -> SweepRow:
-    row = session.get(SweepRow, name)
-    if row is None:
-        raise LedgerError(unknown_name("sweep", name, session.scalars(select(SweepRow.name))))
-    return row
-
-
-def _trial_row(session: Session, sweep: str, number: int) -> TrialRow | None:
-    return session.scalars(select(TrialRow).where(TrialRow.sweep == sweep, TrialRow.number == number)).first()
-
-
-def _check_same(row: TrialRow, trial: TrialRecord) -> None:
-    """A number belongs to one point and seed for good: what was trained is never written over."""
-    known, given = (row.study, row.point, row.seed), (trial.study, trial.point, trial.seed)
-    if known != given:
-        was, wanted = (f"{study}, point {point}, seed {seed}" for study, point, seed in (known, given))
-        raise LedgerError(f"trial {trial.sweep}/{trial.number} is {was}, and cannot become {wanted}")
-
-
-def _save_trial(session: Session, trial: TrialRecord) -> TrialRow:
-    row = _trial_row(session, trial.sweep, trial.number)
-    if row is None:
-        _sweep_row(session, trial.sweep)
-        row = TrialRow(**row_values(trial))
-        session.add(row)
-    else:
-        _check_same(row, trial)
-        for name, value in row_values(trial).items():
-            setattr(row, name, value)
-    session.flush()
-    return row
