@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from methods.errors import FrontuneError
 from storage.mirrored import (
     STATUS,
     MetricPoint,
@@ -22,29 +20,20 @@ from storage.mirrored import (
     trial_tags_match,
 )
 from storage.mlflow_runs import PARENT, MlflowRun, runs_of_sweep
-from storage.mlflow_store import StoreAway, StoreUnusable, prepare_store, quiet_migrations
+from storage.mlflow_store import prepare_store, quiet_migrations
 from storage.records import Measurement, TrialRecord, TrialState
+from storage.tracking_errors import RunGone, TrackingAway, TrackingError, border
 from storage.workspace import folder_name
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
     from mlflow.tracking import MlflowClient
 
+__all__ = ["RunGone", "SweepEnding", "Tracker", "TrackingAway", "TrackingError"]
+
 SweepEnding = Literal["complete", "interrupted", "failed"]
 
 NOTE = "mlflow.note.content"
-
-
-class TrackingError(FrontuneError):
-    """MLflow cannot do what was asked of it; one sentence says why."""
-
-
-class TrackingAway(TrackingError):
-    """MLflow did not do what it was asked for now, as when its server is away; it may do so later."""
-
-
-class RunGone(TrackingError):
-    """MLflow has this run no more: it was deleted, or its store was lost."""
 
 
 class Tracker:
@@ -61,7 +50,7 @@ class Tracker:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         self._artifact_root = None if re.match(r"https?:|databricks", tracking_uri) else artifact_root
-        with _border("open its store"):
+        with border("open its store"):
             prepare_store(tracking_uri)
             self._experiments: dict[str, str] = {}
             self._begun: dict[str, frozenset[str]] = {}
@@ -72,7 +61,7 @@ class Tracker:
 
         `note` is the experiment's description in Markdown, written once.
         """
-        with _border(f"start the sweep {name!r}"):
+        with border(f"start the sweep {name!r}"):
             experiment = self._experiment(name, note)
             own = {**{legal_name(key): value for key, value in tags.items()}, "sweep": name, "role": "sweep"}
             run = self._active_run(run_id) or self._find(experiment, "tags.role = 'sweep'")
@@ -88,7 +77,7 @@ class Tracker:
 
         With `may_have` a run that an earlier process made for it is looked for.
         """
-        with _border(f"start the trial {trial.sweep}/{trial.number}"):
+        with border(f"start the trial {trial.sweep}/{trial.number}"):
             experiment = self._experiment_of(parent_id)
             tags = {**trial_tags(trial), PARENT: parent_id, "role": "trial"}
             run = self._run_of(experiment, parent_id, trial) if may_have else None
@@ -111,7 +100,7 @@ class Tracker:
         self, run_id: str, trial: TrialRecord, measurements: Iterable[Measurement], files: Sequence[Path]
     ) -> None:
         """Mirror how a trial ended: its metrics and curves, its state, its files; raises RunGone."""
-        with _border(f"finish the trial {trial.sweep}/{trial.number}"):
+        with border(f"finish the trial {trial.sweep}/{trial.number}"):
             status = _status(trial.state)
             if run_id not in self._begun and self._active_run(run_id) is None:
                 raise RunGone(f"MLflow has no run {run_id} of trial {trial.sweep}/{trial.number}")
@@ -134,7 +123,7 @@ class Tracker:
         metrics: Mapping[str, float],
     ) -> None:
         """Mirror how a sweep ended: which runs are on the Pareto front, its files, its metrics."""
-        with _border(f"finish the sweep of run {parent_id}"):
+        with border(f"finish the sweep of run {parent_id}"):
             parent = self._client.get_run(parent_id)
             for run in self._children(parent):
                 on_front = pareto.get(run.info.run_id)
@@ -147,17 +136,17 @@ class Tracker:
 
     def runs(self, sweep: str) -> list[MlflowRun] | None:
         """Return what MLflow holds of a sweep, None where it has no such experiment."""
-        with _border(f"read the sweep {sweep!r}"):
+        with border(f"read the sweep {sweep!r}"):
             return runs_of_sweep(self._client, sweep)
 
     def reach(self) -> None:
         """Ask for something; raises TrackingAway where there is no answer."""
-        with _border("read its experiments"):
+        with border("read its experiments"):
             self._client.search_experiments(max_results=1)
 
     def end_run(self, run_id: str, status: SweepEnding) -> None:
         """Close a run that a killed process left open."""
-        with _border(f"end the run {run_id}"):
+        with border(f"end the run {run_id}"):
             self._client.set_terminated(run_id, _status(status))
 
     def _experiment(self, name: str, note: str) -> str:
@@ -242,23 +231,6 @@ def _quiet_client(tracking_uri: str) -> MlflowClient:
 
     quiet_migrations()
     return MlflowClient(tracking_uri)
-
-
-@contextmanager
-def _border(doing: str) -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except StoreUnusable as error:
-        raise TrackingError(str(error)) from error
-    except StoreAway as error:
-        raise TrackingAway(str(error)) from error
-    except OSError as error:
-        # Files go to a server past MLflow's own errors (requests), or to a disk that is full.
-        raise TrackingAway(f"MLflow could not {doing}: {error}") from error
-    except MlflowException as error:
-        raise TrackingAway(f"MLflow could not {doing}: {str(error.message).splitlines()[0]}") from error
 
 
 def _status(state: TrialState) -> str:
