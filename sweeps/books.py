@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from dashboards.pareto import pareto_front
-from methods.errors import FrontuneError
 from storage.lease import Lease
 from storage.ledger import Ledger
 from storage.records import (
@@ -27,20 +25,16 @@ from storage.rungs import add_rung
 from storage.tracking import RunGone, Tracker
 from storage.workspace import Workspace
 from sweeps.interrupts import held_back
+from sweeps.introduction import note_of, tags_of
 from sweeps.mirror import Mirror
 from sweeps.patience import patiently
 from sweeps.plan import Plan
-from sweeps.results import write_results
+from sweeps.results import results_if_possible
 
 Ending = Literal["complete", "stopped", "interrupted", "failed"]
 """`stopped`: a budget is spent; `failed`: too many trials failed, or the driver itself."""
 ENDED = ("complete", "failed", "pruned", "infeasible")
 """What is not trained again; a trial that was interrupted, or that a killed process left running, is."""
-NOTE = (
-    "Sweep of {methods} on **{task}** with base **{base}**. Each child run is one trial: sort by the metric "
-    "`score` (higher is better) or `trainable_params`; the tag `pareto` marks the front, whose table, plot "
-    "and CSV are artifacts of the parent run."
-)
 TOLD_AT_ONCE = 10
 """So many ends that MLflow knows of are remembered in one transaction."""
 T = TypeVar("T")
@@ -160,7 +154,8 @@ class Books:
         self.send_missed(now=True)
         self._remember_told()
         front = {t.number for t in pareto_front(trials)}
-        files = self._write_results(trials) if front else []
+        reports = self.workspace.reports / self.plan.spec.name
+        files = results_if_possible(reports, self.plan.spec.name, trials, self.say) if front else []
         if not self._open_parent():
             self.say(f"MLflow has not been told of {len(self._untold)} trials; the next run of it does so")
             return files
@@ -170,27 +165,14 @@ class Books:
         self.mirror.attempt(lambda tracker: tracker.finish_sweep(self._parent, status, runs, files, counts))
         return files
 
-    def _write_results(self, trials: Sequence[TrialRecord]) -> list[Path]:
-        """They follow from the ledger, and can be written at any time; a full disk should not end a run."""
-        try:
-            return write_results(self.workspace.reports / self.plan.spec.name, self.plan.spec.name, trials)
-        except (FrontuneError, OSError) as error:
-            self.say(f"the results are not written: {error}; the next run of the sweep does so")
-            return []
-
     def _open_parent(self) -> bool:
         """Have a parent run in MLflow; False where it is away."""
         if self._parent:
             return not self.mirror.is_away
         spec = self.plan.spec
-        note = NOTE.format(methods=", ".join(self.plan.methods), task=spec.task.name, base=spec.base)
-        tags = {
-            "task": spec.task.name,
-            "base": spec.base,
-            "sweep_file": json.dumps(spec.model_dump(mode="json")),
-        }
         known = self._patiently(lambda: self.ledger.sweep(spec.name))
         run = known.mlflow_run_id if known else None
+        note, tags = note_of(self.plan), tags_of(spec)
         parent = self.mirror.attempt(lambda tracker: tracker.start_sweep(spec.name, note, tags, run))
         if parent is None:
             return False

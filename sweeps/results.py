@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dashboards.files import write_atomically
 from dashboards.pareto_csv import write_csv
 from dashboards.table15 import not_shown, render_markdown, table_rows
+from methods.errors import FrontuneError
 from storage.records import TrialRecord
 
 
@@ -25,3 +26,15 @@ def write_results(folder: Path, name: str, trials: Sequence[TrialRecord]) -> lis
     write_atomically(table, markdown.encode(), "the table")
     write_plot(tradeoff_figure(trials, name), plot)
     return [front, every, table, plot]
+
+
+def results_if_possible(
+    folder: Path, name: str, trials: Sequence[TrialRecord], say: Callable[[str], None]
+) -> list[Path]:
+    """Write the same, or say why not: they follow from the ledger, and can be written at any time, and a
+    full disk should not end a run."""
+    try:
+        return write_results(folder, name, trials)
+    except (FrontuneError, OSError) as error:
+        say(f"the results are not written: {error}; the next run of the sweep does so")
+        return []
