@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +121,11 @@ class Workspace:
     def checkpoint_file(self, sweep: str, number: int) -> Path:
         """Return where the state of a trial that has not ended belongs."""
         return self.root / "checkpoints" / folder_name(sweep) / f"trial-{number:04d}.safetensors"
+
+    def forget_state(self, sweep: str, number: int) -> None:
+        """Remove the state of a trial that has ended; one that cannot be removed is no loss."""
+        with suppress(OSError):
+            self.checkpoint_file(sweep, number).unlink(missing_ok=True)
 
     def logs(self, sweep: str) -> Path:
         """Return where a sweep's workers write what they print."""

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from methods.errors import FrontuneError
 from storage.lease import SweepTaken
 from storage.ledger import LedgerAway
-from storage.records import Provenance, RungScore, TrialOutcome, TrialRecord
-from storage.rungs import rung_scores
+from storage.records import Provenance, RungScore, TrialOutcome
 from sweeps.books import ENDED, Books, Ending
 from sweeps.budget import Budget
-from sweeps.dealer import Dealer
 from sweeps.display import Display
 from sweeps.executors.base import Executor
 from sweeps.failures import Again, Failures, failed_by
 from sweeps.filling import fill_missing
 from sweeps.interrupts import held_back
 from sweeps.judge import Judged, judge, keep
+from sweeps.opening import opened_dealer, opened_rungs
 from sweeps.patience import hurried, patiently
 from sweeps.plan import Plan
 from sweeps.point import Point
 from sweeps.progress_notes import ProgressNotes
-from sweeps.pruning import Rungs, rung_number
+from sweeps.pruning import rung_number
 from sweeps.retrying import put_back
-from sweeps.studies import open_studies
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
 from sweeps.trial_records import PlannedTrial, finished, pruned, reused
 from sweeps.turns import Turns
@@ -91,20 +89,11 @@ class Driver:
         if self.retry_failed:
             self.display.say(f"{put_back(books)} trials that failed are tried again")
         self.display.went_on(sum(t.state in ENDED for t in books.trials.values()))
-        self._rungs = Rungs(spec.pruning.reduction) if spec.pruning else None
-        if self._rungs:
-            params = {n: t.trainable_params for n, t in books.trials.items()}
-            self._rungs.restore(rung_scores(books.ledger, spec.name), params)
-        spaces = {method: self.plan.spaces.get(method) for method in self.plan.methods}
-        plan = self.plan
-        studies = open_studies(books.workspace.database_url, spec, spaces, plan.shape, plan.identity)
-        dealer = Dealer(self.plan, studies, self.display.say)
-        for point in self.added:
-            if not studies[point.method].knows(point):
-                studies[point.method].add(point)
+        self._rungs = opened_rungs(books)
+        dealer = opened_dealer(books, self.added, self.display.say)
         self._failures = Failures(spec.max_retries, spec.max_failures)
         self._notes = ProgressNotes(books.ledger, spec.name)
-        self._turns = Turns(plan, books, self.budget, dealer, self.display, self.provenance.git_commit)
+        self._turns = Turns(self.plan, books, self.budget, dealer, self.display, self.provenance.git_commit)
 
     def _run_to_the_end(self) -> None:
         self._fill()
@@ -234,19 +223,13 @@ class Driver:
         self._notes.ended(trial.number)
         self.display.ended(trial)
         if trial.state in ENDED:
-            self._forget_state(trial)
+            self.books.workspace.forget_state(trial.sweep, trial.number)
             self._turns.ended(trial.number)
-
-    def _forget_state(self, trial: TrialRecord) -> None:
-        with suppress(OSError):
-            self.books.workspace.checkpoint_file(trial.sweep, trial.number).unlink(missing_ok=True)
 
     def _close_in_time(self, ending: Ending) -> list[Path]:
         """Whoever interrupts a run does not wait for a ledger that is away; the next run finds its way."""
-        if ending != "interrupted":
-            return self._close(ending)
         try:
-            with hurried(CLOSED_WITHIN_S):
+            with hurried(CLOSED_WITHIN_S if ending == "interrupted" else math.inf):
                 return self._close(ending)
         except LedgerAway as error:
             self.display.say(f"{error}; what ran is left marked as running")
@@ -255,9 +238,8 @@ class Driver:
     def _close(self, ending: Ending) -> list[Path]:
         """Close what is open and write the results, also after an interruption."""
         self.books.check_lease()
-        reason = {"interrupted": "interrupted", "stopped": "a budget was spent"}.get(
-            ending, "the sweep failed while it ran"
-        )
+        reasons = {"interrupted": "interrupted", "stopped": "a budget was spent"}
+        reason = reasons.get(ending, "the sweep failed while it ran")
         for planned in list(self._running.values()):
             known = self.books.trials.get(planned.record.number)
             if known is None or known.state not in ENDED:
@@ -265,5 +247,5 @@ class Driver:
         for trial in self.books.trials.values():
             # Of one that ended just before a driver was killed, or while its worker still wrote, it is left.
             if trial.state in ENDED:
-                self._forget_state(trial)
+                self.books.workspace.forget_state(trial.sweep, trial.number)
         return self.books.close(ending)
