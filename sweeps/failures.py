@@ -39,6 +39,7 @@ POLICIES: Mapping[FailureKind, Policy] = {
     "refused": Policy("no", None, "failed", counts=True),
     # Half the rows go through the base at a time, down to one, and the result is the same.
     "out_of_memory": Policy("with half the micro-batch", None, "infeasible", counts=False),
+    "too_large": Policy("no", None, "infeasible", counts=False),
     "no_space": Policy("once there is room", ROOM_TRIES, "failed", counts=True),
     "error": Policy("yes", "max_retries", "failed", counts=True),
     "lost": Policy("in less company", "max_retries", "failed", counts=True),
@@ -129,6 +130,8 @@ def _reason(event: Failed, policy: Policy) -> str:
     said = event.reason
     if event.kind == "out_of_memory":
         said = f"out of memory with one row at a time: {said}"
+    elif event.kind == "too_large":
+        said = f"out of memory though alone on its device: {said}"
     elif event.kind == "no_space":
         said = f"{said}, {policy.most} times again after there had been room for its files"
     return f"{said}\n{event.traceback}".strip()

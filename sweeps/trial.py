@@ -108,13 +108,15 @@ FailureKind = Literal[
     "diverged",
     "refused",
     "out_of_memory",
+    "too_large",
     "no_space",
     "error",
     "lost",
     "lost_in_company",
     "machine_lost",
 ]
-"""NaN; what cannot be trained at all; memory that does not suffice; a full disk; any other error; a worker
+"""NaN; what cannot be trained at all; memory that does not suffice for a step of a trial that has its device
+alone, or for anything else of one; a full disk; any other error; a worker
 that is gone with this trial alone, with several, or with its machine.
 What follows stands in `sweeps.failures`."""
 

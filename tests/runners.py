@@ -192,6 +192,26 @@ class DoomedRunner(PassingRunner):
 
 
 @dataclass(frozen=True)
+class LosesItsDevice:
+    """Makes runners in whose process, the first time, every pass ends with an error of CUDA."""
+
+    make: MakeRunner
+    marker: Path
+
+    def __call__(self, device: str) -> Runner:
+        if is_first_time(self.marker):
+            import torch
+
+            from sweeps.training.pack import Pack
+
+            def broken(*arguments: object) -> None:
+                raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+            Pack._losses = broken  # type: ignore[assignment, method-assign]
+        return self.make(device)
+
+
+@dataclass(frozen=True)
 class Tells:
     """Makes runners whose trials do not finish: they fail, and give as the reason the names of the modules
     that their process has loaded, and its environment as the traceback."""

@@ -24,7 +24,7 @@ from sweeps.executors.processes import process_crew
 from sweeps.trial import Failed, Finished, Progress, TrialEvent
 from tests.conftest import SHORT, Frontune, SweepFile
 from tests.events import drained, ended, first
-from tests.runners import DiesAtARung, Scripted, Tells, scripted_trial
+from tests.runners import DiesAtARung, LosesItsDevice, Scripted, Tells, scripted_trial
 from tests.sweep_outcomes import outcome
 from tests.test_interruptions import MakeWorkspace
 
@@ -256,6 +256,24 @@ def test_a_sweep_whose_worker_is_killed_in_mid_trial_loses_nothing(
     assert result.exit_code == 0, result.output
     assert "was killed, as by a system that is out of memory" in result.stdout
     assert "; again (1 of 1)" in result.stdout
+    assert outcome(workspace) == sweep_here
+
+
+def test_a_sweep_whose_worker_loses_its_device_goes_on_in_another_process(
+    make_workspace: MakeWorkspace,
+    frontune: Frontune,
+    sweep_file: SweepFile,
+    sweep_here: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    real = sweeps.running.trainer
+    monkeypatch.setattr("sweeps.running.trainer", lambda plan: LosesItsDevice(real(plan), tmp_path / "lost"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    workspace, file = make_workspace(), sweep_file(executor="processes", **SHORT)
+    result = frontune("run", file, "--workspace", workspace)
+    assert result.exit_code == 0, result.output
+    assert "DeviceLost: AcceleratorError: CUDA error: device-side assert triggered (worker 0" in result.stdout
     assert outcome(workspace) == sweep_here
 
 

@@ -8,6 +8,10 @@ from typing import Protocol
 from sweeps.trial import TrialEvent, TrialSpec
 
 
+class DeviceLost(Exception):
+    """A process can use its device no more; another one may."""
+
+
 class Runner(Protocol):
     """Trains trials on one device, side by side where it can; what an executor has for each device."""
 
@@ -34,7 +38,10 @@ class Runner(Protocol):
         ...
 
     def advance(self) -> Iterator[TrialEvent]:
-        """Train everything by one step, and yield what happened; trials may come and go in between."""
+        """Train everything by one step, and yield what happened; trials may come and go in between.
+
+        Raises DeviceLost where nothing will ever train here again.
+        """
         ...
 
     def close(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sweeps.executors.base import Runner
+from methods.errors import FrontuneError
+from sweeps.executors.base import DeviceLost, Runner
 from sweeps.trial import TrialEvent, TrialSpec
 
 
@@ -22,8 +23,13 @@ class InlineExecutor:
         self._runner.submit(trial)
 
     def events(self) -> Iterator[TrialEvent]:
-        while self._runner.busy:
-            yield from self._runner.advance()
+        try:
+            while self._runner.busy:
+                yield from self._runner.advance()
+        except DeviceLost as error:
+            raise FrontuneError(
+                f"this process can use its device no more ({error}); `frontune resume` goes on in a new one"
+            ) from error
 
     def cancel(self, number: int) -> None:
         self._runner.cancel(number)

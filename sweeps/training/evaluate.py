@@ -18,6 +18,7 @@ from sweeps.training.candidates import Candidates, collate_candidates, passed_po
 from sweeps.training.decoding import Decoding
 from sweeps.training.generate import generate
 from sweeps.training.pack import label_states
+from sweeps.training.parts import in_parts
 from sweeps.training.slot import Diverged, Slot
 
 EVAL_POSITIONS = {"cpu": 512, "cuda": 16384}
@@ -66,8 +67,11 @@ def evaluate_likelihoods(base: FrozenBase, asked: Sequence[Asked], pad_id: int) 
     every = [(slot, row) for slot, rows in asked for row in rows]
     likelihoods = [torch.empty(0)] * len(every)
     with torch.inference_mode():
-        for numbers in _by_length(every, base.device.type):
-            found = _likelihoods(base, [every[number] for number in numbers], pad_id)
+
+        def run(numbers: Sequence[int]) -> list[Tensor]:
+            return _likelihoods(base, [every[number] for number in numbers], pad_id)
+
+        for numbers, found in in_parts(_by_length(every, base.device.type), run, base.device):
             for number, values_C in zip(numbers, found, strict=True):
                 likelihoods[number] = values_C
     remaining = iter(likelihoods)

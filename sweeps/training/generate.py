@@ -17,6 +17,7 @@ from methods.base import Rows
 from methods.frozen import FrozenBase, Placed
 from sweeps.training.batches import Row
 from sweeps.training.decoding import Decoding
+from sweeps.training.parts import in_parts
 from sweeps.training.slot import Slot
 
 GENERATED_POSITIONS = {"cpu": 8192, "cuda": 131072}
@@ -36,8 +37,11 @@ def generate(
     """Return what each slot makes of each of its prompts, without the end token; slots may share a batch."""
     found: dict[Asked, Tokens] = {}
     with torch.inference_mode():
-        for batch in _batches(prompts, decoding, base.device.type):
-            rows_BT = _generate_batch(base, prompts, batch, decoding, pad_id, eos_id)
+
+        def run(batch: Sequence[Asked]) -> Tensor:
+            return _generate_batch(base, prompts, batch, decoding, pad_id, eos_id)
+
+        for batch, rows_BT in in_parts(_batches(prompts, decoding, base.device.type), run, base.device):
             found |= {
                 asked: _until(line, eos_id) for asked, line in zip(batch, rows_BT.tolist(), strict=True)
             }
@@ -72,7 +76,7 @@ def _length(slot: Slot, row: Row) -> int:
 def _generate_batch(
     base: FrozenBase,
     prompts: Sequence[tuple[Slot, Sequence[Row]]],
-    batch: list[Asked],
+    batch: Sequence[Asked],
     decoding: Decoding,
     pad_id: int,
     eos_id: int,

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import torch
 
+OTHER_WORDS = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What is said for want of memory where torch has no class for it."""
+
 
 def start_measuring(device: torch.device) -> None:
     """Forget the peak so far (on Linux, and on GPUs; elsewhere the process's own peak stays)."""
@@ -66,7 +69,7 @@ def release_memory(device: torch.device) -> None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory did not suffice; torch's CPU allocator has no class for it."""
+    """Whether an error says that memory did not suffice."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OTHER_WORDS)

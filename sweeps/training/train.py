@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.frozen import FrozenBase
-from methods.registry import UnknownMethod
-from storage.checkpoints import NoSpace, Unwritable
 from sweeps.training.evaluate import Evaluation
 from sweeps.training.growth import Growth, room_on
 from sweeps.training.lower import LowerLayers
 from sweeps.training.memory import held_memory_bytes, is_out_of_memory, release_memory, start_measuring
 from sweeps.training.pack import Pack
 from sweeps.training.selection import evaluate_all
-from sweeps.training.slot import Diverged
+from sweeps.training.trial_failure import NO_MEMORY, check_device, failed
 from sweeps.training.trial_run import TrialRun
-from sweeps.trial import Failed, FailureKind, Finished, Scoring, TrialEvent, TrialSpec
+from sweeps.trial import Failed, Finished, Scoring, TrialEvent, TrialSpec
 
 if TYPE_CHECKING:
     from sweeps.data import TaskData
@@ -85,8 +82,7 @@ class PackRunner:
             if number not in self._runs:
                 continue
             if number in failures:
-                self._end(number)
-                yield failures[number]
+                yield from self._fail(run.spec, failures[number], len(runs))
                 continue
             share = tokens[number] / max(1, sum(tokens.values()))
             yield run.stepped(tokens[number], seconds * share)
@@ -104,6 +100,8 @@ class PackRunner:
         for trial in sorted(self._waiting, key=lambda each: _is_exclusive(each) != self._emptied):
             if self._runs and (self._emptied or _is_exclusive(trial)):
                 return
+            if len(self._runs) >= self._growth.limit:
+                return
             self._emptied = _is_exclusive(trial)
             self._waiting.remove(trial)
             base = self._base()
@@ -114,8 +112,22 @@ class PackRunner:
                 self._runs[trial.number] = run = TrialRun.open(base, self._data, trial, self._lower_layers())
                 yield from run.gone_on()
             except Exception as error:
-                self._end(trial.number)
-                yield _failed(trial.number, error)
+                found = failed(trial.number, error)
+            else:
+                continue
+            yield from self._fail(trial, found, len(self._runs.keys() | {trial.number}))
+
+    def _fail(self, trial: TrialSpec, found: Failed, among: int) -> Iterator[TrialEvent]:
+        """A trial ends; but where memory did not suffice for it among several, it is put back until there are
+        fewer, and then begins again from its last rung."""
+        self._end(trial.number)
+        if among == 1 or found.kind not in NO_MEMORY:
+            yield found
+            return
+        release_memory(self._base().device)
+        # All of them may have failed together, each for the others.
+        self._growth.shrink(max(len(self._runs), among // 2))
+        self._waiting.insert(0, trial)
 
     def _lower_layers(self) -> LowerLayers:
         if self._lower is None:
@@ -135,14 +147,17 @@ class PackRunner:
         """One pass for all of them; where it fails each half is tried by itself, down to who is at fault."""
         try:
             pack = Pack(self._base(), [run.slot for run in runs], self._data.pad_id)
-            failed = pack.step()
-            return {r.spec.number: _failed(r.spec.number, failed[r.slot]) for r in runs if r.slot in failed}
+            errors = pack.step()
         except Exception as error:
+            check_device(error)
             if len(runs) == 1:
-                return {runs[0].spec.number: _failed(runs[0].spec.number, error)}
+                return {runs[0].spec.number: failed(runs[0].spec.number, error, "out_of_memory")}
             if is_out_of_memory(error):
                 self._together = len(runs) // 2
                 self._growth.shrink(self._together)
+        else:
+            numbers = {run.spec.number: run.slot for run in runs if run.slot in errors}
+            return {number: failed(number, errors[slot], "out_of_memory") for number, slot in numbers.items()}
         release_memory(self._base().device)
         half = len(runs) // 2
         return self._step_together(runs[:half]) | self._step_together(runs[half:])
@@ -152,14 +167,14 @@ class PackRunner:
         due = [run for run in runs if run.wants_score]
         yield from (Scoring(run.spec.number) for run in due if run.slot.finished)
         scored = self._score(due) if due else {}
+        n_runs = len(self._runs)
         for run in runs:
             number = run.spec.number
             found = scored.get(number)
             if number not in self._runs:
                 continue
             if isinstance(found, Failed):
-                self._end(number)
-                yield found
+                yield from self._fail(run.spec, found, n_runs)
             else:
                 yield from self._go_on(run, found)
 
@@ -169,14 +184,15 @@ class PackRunner:
         try:
             scored = evaluate_all(self._base(), self._data, [run.slot for run in runs])
         except Exception as error:
+            check_device(error)
             if len(runs) == 1:
-                return {runs[0].spec.number: _failed(runs[0].spec.number, error)}
+                return {runs[0].spec.number: failed(runs[0].spec.number, error)}
         else:
             seconds = (time.perf_counter() - began) / len(runs)
             for run in runs:
                 run.spent.eval_seconds += seconds
             return {
-                run.spec.number: found if isinstance(found, Evaluation) else _failed(run.spec.number, found)
+                run.spec.number: found if isinstance(found, Evaluation) else failed(run.spec.number, found)
                 for run, found in zip(runs, scored, strict=True)
             }
         release_memory(self._base().device)
@@ -191,8 +207,7 @@ class PackRunner:
                     self._end(number)
                 yield event
         except Exception as error:
-            self._end(number)
-            yield _failed(number, error)
+            yield from self._fail(run.spec, failed(number, error), len(self._runs))
 
     def _end(self, number: int) -> None:
         run = self._runs.pop(number, None)
@@ -218,19 +233,3 @@ def _is_exclusive(trial: TrialSpec) -> bool:
         return parse_method(trial.method).exclusive
     except FrontuneError:
         return False  # it fails when its slot is opened
-
-
-def _failed(number: int, error: Exception) -> Failed:
-    if isinstance(error, Diverged):
-        return Failed(number, str(error), kind="diverged")
-    if isinstance(error, NoSpace):
-        return Failed(number, str(error), kind="no_space")
-    if isinstance(error, Unwritable | UnknownMethod):
-        # The driver knows the method: it is missing on this machine alone.
-        return Failed(number, str(error))
-    if isinstance(error, FrontuneError):
-        return Failed(number, str(error), kind="refused")
-    kind: FailureKind = "out_of_memory" if is_out_of_memory(error) else "error"
-    said = f"{type(error).__name__}: {error}"
-    trace = "" if kind == "out_of_memory" else "".join(traceback.format_exception(error))
-    return Failed(number, said, trace, kind)
