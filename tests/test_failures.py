@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -207,7 +208,7 @@ def test_a_full_disk_is_waited_for(
     plain, full = make_workspace(), make_workspace()
     assert frontune("run", sweep_file(**THREE), "--workspace", plain).exit_code == 0
     waits: list[float] = []
-    monkeypatch.setattr("sweeps.patience.time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr("sweeps.patience.time", SimpleNamespace(sleep=waits.append, monotonic=monotonic))
     monkeypatch.setattr("sweeps.training.trial_run.save_tensors", full_at_first(2, save_tensors))
     space = full_at_first(3, Workspace.check_space)
     monkeypatch.setattr(Workspace, "check_space", lambda *arguments: space(*arguments))
@@ -341,7 +342,9 @@ def test_a_ledger_that_is_locked_is_waited_for_and_nothing_is_lost(
         real(ledger, saved)
 
     monkeypatch.setattr(Ledger, "save_outcome", save)
-    monkeypatch.setattr("sweeps.patience.time", SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr(
+        "sweeps.patience.time", SimpleNamespace(sleep=lambda seconds: None, monotonic=monotonic)
+    )
     result = frontune("run", sweep_file(**THREE), "--workspace", locked)
     assert result.exit_code == 0
     assert result.stdout.count("waiting: the ledger cannot be used now") == 1

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -193,7 +194,7 @@ def test_a_server_that_restarts_in_mid_sweep_is_waited_for_and_nothing_is_lost(
             server.start()
 
     monkeypatch.setattr(InlineExecutor, "submit", submit)
-    monkeypatch.setattr("sweeps.patience.time", SimpleNamespace(sleep=start_again))
+    monkeypatch.setattr("sweeps.patience.time", SimpleNamespace(sleep=start_again, monotonic=monotonic))
     try:
         result = frontune("run", sweep_file(**SMALL), "--workspace", workspace)
     finally:
