@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from dashboards.live.app import make_app
 from dashboards.live.choices import filters_of, methods_of, seeds_of
 from dashboards.live.filters import Filters, front_figure
-from dashboards.live.front_view import summary, widest
+from dashboards.live.front_view import share_axes, summary
 from dashboards.live.picked import mark_picked, numbers_at, numbers_of, picked_csv, text_of
 from dashboards.live.picking import after, said_of
 from dashboards.live.reading import LEASES_S, POLL_S, Reader
@@ -179,7 +179,18 @@ def test_a_row_of_the_table_says_why_or_that_it_is_on_the_front() -> None:
 
 
 def test_axes_hold_what_both_sweeps_need() -> None:
-    assert widest([(1.0, 3.0), (2.0, 5.0)]) == (1.0, 5.0)
+    small, large = (
+        front_figure([make_trial(trainable_params=size, score=score)], "t", Filters())
+        for size, score in ((100, 0.5), (10**9, 0.9))
+    )
+    ends = [large.layout.xaxis.range[1], small.layout.xaxis.range[0]]
+    share_axes(small, large)
+    assert [small.layout.xaxis.range[1], small.layout.xaxis.range[0]] == ends
+    assert small.layout.yaxis.range[0] < 50
+    assert small.layout.yaxis.range[1] > 90
+    before = large.layout.xaxis.range
+    share_axes(large, front_figure([], "t", Filters()))
+    assert large.layout.xaxis.range == before
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -23,6 +24,9 @@ from storage.lease import STALE_AFTER_S, SweepTaken, leased
 from storage.ledger import Ledger, LedgerError
 from storage.migrations import VERSION_TABLE
 from storage.models import LeaseRow
+from storage.progress import progress_of, save_progress
+from storage.read_only import Watch, open_read_only
+from storage.records import TrialProgress
 from storage.stores import DATABASE, TRACKING
 from storage.workspace import Workspace
 from sweeps.executors.inline import InlineExecutor
@@ -33,6 +37,7 @@ from tests.schemas import schema_differences
 from tests.sweep_outcomes import ledger_of, outcome, runs_of, trials_of
 from tests.test_interruptions import interrupt_at
 from tests.test_killed import life, processes
+from tests.test_ledger import NOON, SWEEP, TRIAL
 
 MakeWorkspace = Callable[[], Path]
 __all__ = ["processes"]
@@ -315,6 +320,24 @@ def test_a_ledger_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(
         ]
         assert all(t.mirrored and t.train_tokens is None for t in trials)
         assert schema_differences(ledger.engine) == []
+
+
+def test_a_ledger_is_watched_without_writing_and_each_change_is_told(ledger: Ledger, tmp_path: Path) -> None:
+    with closing(open_read_only(Workspace(tmp_path).database_url)) as watched:
+        watch = Watch(watched)
+        first = watch.mark()
+        assert watch.mark() == first
+        ledger.add_sweep(SWEEP)
+        second = watch.mark()
+        assert second != first
+        watched.trials("démo")
+        assert watch.mark() == second
+        with pytest.raises(LedgerError, match="read-only transaction"):
+            watched.save_trial(TRIAL)
+        ledger.save_trial(replace(TRIAL, state="running"))
+        save_progress(ledger, "démo", [TrialProgress(0, 4, 9, NOON, 1, NOON, ((1, 2.5), (4, 1.25)))])
+        assert watch.mark() != second
+        assert progress_of(watched, "démo") == progress_of(ledger, "démo") != []
 
 
 def copy_golden_rows(engine: Engine) -> None:

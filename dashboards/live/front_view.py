@@ -64,7 +64,7 @@ def summary(sweep: SweepNow, driver: str | None) -> str:
     parts = [f"{record.task} on {record.base}", f"{len(sweep.trials)}{of} trials"]
     said = ", ".join(parts) + (f": {counts}. " if counts else ". ")
     if driver:
-        said += f"Run by {driver.partition(' (')[0]}."
+        said += f"Run by {driver.partition(' since ')[0]}."
     elif states["running"] or states["interrupted"]:
         said += f"Nobody runs it now; frontune resume {record.name} goes on."
     return one_line(said)
@@ -73,11 +73,7 @@ def summary(sweep: SweepNow, driver: str | None) -> str:
 def _figure(sweep: SweepNow, second: SweepNow | None, picked: str, filters: Filters) -> Any:
     figure = front_figure(sweep.trials, "", filters)
     if second is not None and _are_comparable(sweep, second):
-        beside = front_figure(second.trials, "", filters)
-        for axis in ("xaxis", "yaxis"):
-            both = [each.layout[axis].range for each in (figure, beside)]
-            if all(both):
-                figure.layout[axis].range = widest(both)
+        share_axes(figure, front_figure(second.trials, "", filters))
     # What cannot be read as numbers `picking` says.
     with suppress(FrontuneError):
         mark_picked(figure, numbers_of(picked or ""))
@@ -86,6 +82,16 @@ def _figure(sweep: SweepNow, second: SweepNow | None, picked: str, filters: Filt
     # What was picked is marked; the outline that picked it goes.
     figure.update_layout(selections=[], selectionrevision=picked or "")
     return figure
+
+
+def share_axes(figure: Any, other: Any) -> None:
+    """Have the figure's axes hold what both need, where both have points."""
+    for axis in ("xaxis", "yaxis"):
+        own, others = figure.layout[axis], other.layout[axis]
+        if own.range and others.range:
+            own.range = widest((own.range, others.range))
+    ticks = [each.layout.xaxis.nticks for each in (figure, other) if each.layout.xaxis.nticks]
+    figure.layout.xaxis.nticks = max(ticks, default=None)
 
 
 def widest(ranges: Sequence[Range]) -> Range:
