@@ -52,7 +52,7 @@ class Lease:
         with self.ledger.session(write=True) as session:
             row, now = session.get(LeaseRow, self.sweep, with_for_update=True), datetime.now(UTC)
             if row is None or (row.host, row.process) != self.holder:
-                self.taken_by = "nobody, by hand" if row is None else _described(row, now)
+                self.taken_by = "a driver that is gone by now" if row is None else _described(row, now)
                 return
             row.renewed_at = now
         self.renewed_at = now

@@ -128,6 +128,15 @@ def test_a_driver_that_slept_asks_the_ledger_before_its_renewing_thread_does(
             mine.check()
 
 
+def test_a_driver_whose_lease_was_taken_over_and_given_back_learns_of_it(ledger: Ledger) -> None:
+    with leased(ledger, "s") as mine:
+        with ledger.session(write=True) as session:
+            session.delete(session.get(LeaseRow, "s"))
+        mine.renewed_at -= timedelta(seconds=UNSURE_AFTER_S + 1)
+        with pytest.raises(SweepTaken, match="'s' has been taken over by a driver that is gone by now"):
+            mine.check()
+
+
 def test_a_lease_is_renewed_while_it_is_held(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease_module, "RENEWED_EVERY_S", 0.01)
     with leased(ledger, "s"):
