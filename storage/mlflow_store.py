@@ -35,6 +35,13 @@ def prepare_store(tracking_uri: str) -> None:
         _prepare_file(Path(file))
 
 
+def refuse_what_is_no_store(tracking_uri: str) -> None:
+    """Raise StoreUnusable for a file that MLflow could not open; loads nothing and makes none."""
+    path = Path(make_url(tracking_uri).database or "") if tracking_uri.startswith("sqlite:") else None
+    if path is not None and path.is_file() and path.stat().st_size > 0:
+        _let_readers_read(path)
+
+
 def _prepare_server(url: str) -> None:
     quiet_migrations()
     try:
@@ -48,9 +55,16 @@ def _prepare_file(path: Path) -> None:
     try:
         if path.parent.is_dir() and (not path.exists() or path.stat().st_size == 0):
             _make(path)
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StoreUnusable(f"cannot use {path} as MLflow's store: {error}") from error
+    _let_readers_read(path)
+
+
+def _let_readers_read(path: Path) -> None:
+    try:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-    except (sqlite3.DatabaseError, OSError) as error:
+    except sqlite3.DatabaseError as error:
         raise StoreUnusable(f"cannot use {path} as MLflow's store: {error}") from error
 
 

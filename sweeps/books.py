@@ -53,6 +53,7 @@ class Books:
     trials: dict[int, TrialRecord] = field(default_factory=dict)
     of_point: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     _parent: str = ""
+    _unseen: set[int] = field(default_factory=set)
     _untold: set[int] = field(default_factory=set)
     _told: list[int] = field(default_factory=list)
     _known_before: frozenset[int] = frozenset()
@@ -64,7 +65,7 @@ class Books:
         return max(self.trials, default=-1) + 1
 
     def open(self, provenance: Provenance) -> None:
-        """Remember that the sweep is being run, and send what MLflow missed of earlier runs."""
+        """Remember that the sweep is being run; MLflow, which takes seconds, is opened once trials train."""
         spec, ledger = self.plan.spec, self.ledger
         content = spec.model_dump(mode="json")
         if ledger.sweep(spec.name) is None:
@@ -81,8 +82,6 @@ class Books:
             self._know(trial)
         self._known_before = frozenset(self.trials)
         self._untold = {t.number for t in self.trials.values() if t.state in ENDED and not t.mirrored}
-        self._open_parent()
-        self.send_missed()
 
     def check_lease(self) -> None:
         """Raise SweepTaken where the books are another driver's by now."""
@@ -94,17 +93,26 @@ class Books:
         self._know(trial)
         # How it ended before, if that was not sent yet, is past.
         self._untold.discard(trial.number)
-        return self._with_run(trial, may_have=trial.number in self._known_before)
+        self._unseen.add(trial.number)
+        if self._parent:
+            self._show(trial.number)
+        return self.trials[trial.number]
 
     def end(self, outcome: TrialOutcome) -> TrialRecord:
         """A trial ended, whichever way."""
+        number = outcome.trial.number
+        known = self.trials.get(number)
+        if known is not None and outcome.trial.mlflow_run_id is None:
+            # It got its run after it began.
+            outcome = replace(outcome, trial=replace(outcome.trial, mlflow_run_id=known.mlflow_run_id))
+        self._unseen.discard(number)
         # Else an interruption in between would take a trial that has ended for one that runs.
         with held_back():
             self._write(lambda: self.ledger.save_outcome(outcome))
             self._know(outcome.trial)
-            self._is_untold(outcome.trial.number)
+            self._is_untold(number)
         self._send(outcome)
-        return self.trials[outcome.trial.number]
+        return self.trials[number]
 
     def add(self, trial: TrialRecord, measured: list[Measurement]) -> None:
         """More was measured of a trial after its end."""
@@ -139,9 +147,14 @@ class Books:
         return True
 
     def send_missed(self, *, now: bool = False) -> None:
-        """Tell MLflow of the ends that it does not know, as far as it can be reached."""
+        """Show MLflow the trials that run, and tell it of the ends that it does not know, as far as it can be
+        reached."""
         if now:
             self.mirror.attempt(lambda tracker: None, now=True)
+        if not self._open_parent():
+            return
+        for number in sorted(self._unseen):
+            self._show(number)
         for number in sorted(self._untold):
             name = self.plan.spec.name
             measured, kept = self.left_by(name, number)
@@ -182,6 +195,12 @@ class Books:
         self._write(lambda: self.ledger.set_sweep_run(spec.name, parent))
         self._parent = parent
         return True
+
+    def _show(self, number: int) -> None:
+        """Have a run in MLflow for a trial that runs, if it can be reached."""
+        found = self._with_run(self.trials[number], may_have=number in self._known_before)
+        if found.mlflow_run_id is not None:
+            self._unseen.discard(number)
 
     def _with_run(self, trial: TrialRecord, *, may_have: bool = True) -> TrialRecord:
         """The trial with its MLflow run, running; without one where MLflow is away."""

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from storage.lease import leased
 from storage.ledger import Ledger, NoLedger
+from storage.mlflow_store import refuse_what_is_no_store
 from storage.workspace import NoWorkspace, Workspace
 from sweeps.books import Books, Ending
 from sweeps.budget import Budget
@@ -69,6 +70,7 @@ def run_sweep(
     workspace.make_folders(spec.name)
     ledger = Ledger.open(workspace.database_url)
     workspace.remember_stores()
+    refuse_what_is_no_store(workspace.tracking_uri)
 
     from storage.tracking import Tracker
 

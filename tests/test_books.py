@@ -79,7 +79,7 @@ def test_what_is_added_to_a_trial_that_mlflow_knows_is_told_once_it_is_back(
     assert known
     assert not known.mirrored
     mlflow.away = False
-    open_books()
+    open_books().send_missed()
     assert mlflow.told == [(f"run {TRIAL.number}", set()), (f"run {TRIAL.number}", {"bleu"})]
 
 
