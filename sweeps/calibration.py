@@ -10,7 +10,7 @@ from methods.base import Method
 from methods.frozen import FrozenBase
 from sweeps.data import TaskData
 from sweeps.training.batches import Row, cut_to
-from sweeps.training.evaluate import EVAL_POSITIONS, evaluate_likelihood, evaluate_text
+from sweeps.training.evaluate import batch_positions, evaluate_likelihood, evaluate_text
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
@@ -70,9 +70,9 @@ def calibrate(base: FrozenBase, data: TaskData, method: Method, recipe: Recipe) 
 
 def _scoring_seconds(base: FrozenBase, data: TaskData, slot: Slot, room: int, limit: int) -> float:
     """One batch, taken for its share of the real tokens; a text is taken to be as long as it may get."""
-    decoding, kind = data.decoding, base.device.type
+    decoding = data.decoding
     every, _ = cut_to(data.validation, room, decoding.max_new_tokens if decoding else 0)
-    rows = _some(every, min(limit, EVAL_POSITIONS.get(kind, EVAL_POSITIONS["cuda"])), len(every))
+    rows = _some(every, min(limit, batch_positions(base.device.type, base.dtype)), len(every))
     began = time.perf_counter()
     if decoding is None:
         evaluate_likelihood(base, slot, rows, data.pad_id)

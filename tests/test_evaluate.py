@@ -72,9 +72,10 @@ def test_an_evaluation_batch_holds_at_most_its_tokens_also_with_long_candidates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(evaluate.EVAL_POSITIONS, "cpu", 200)
-    slot = one_slot(random_base("llama"), "prefix_embed(l_p=3, l_i=1)")
+    base = random_base("llama")
+    slot = one_slot(base, "prefix_embed(l_p=3, l_i=1)")
     for rows, further in ((random_rows(40), 0), (with_longer_candidates(random_rows(40)), 1)):
-        batches = evaluate._by_length([(slot, row) for row in rows], "cpu")
+        batches = evaluate._by_length([(slot, row) for row in rows], base)
         for numbers in batches:
             longest = max(len(rows[n].prompt) + further + 4 for n in numbers)
             assert len(numbers) * longest <= 200

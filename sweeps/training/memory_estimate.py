@@ -17,7 +17,7 @@ from methods.start import MetaStart
 from sweeps.training.batches import Row, collate, plan_batches, steps_in
 from sweeps.training.candidates import collate_candidates, passed_positions
 from sweeps.training.decoding import Decoding
-from sweeps.training.evaluate import EVAL_POSITIONS
+from sweeps.training.evaluate import batch_positions
 from sweeps.training.generate import GENERATED_POSITIONS
 from sweeps.training.live_memory import AttentionOf, LiveMemory
 from sweeps.training.pack import Pack, label_states
@@ -137,7 +137,7 @@ def _score(base: FrozenBase, slot: Slot, rows: Sequence[Row], device: str) -> No
     by_length = sorted(rows, key=lambda row: row.tokens)
     for some in (by_length[::-1], by_length):
         positions = passed_positions(some[0], sum(_virtual(slot)))
-        limit = EVAL_POSITIONS.get(device, EVAL_POSITIONS["cuda"])
+        limit = batch_positions(device, base.dtype)
         together = some[: max(1, limit // positions)]
         longest = max(passed_positions(row, sum(_virtual(slot))) for row in together)
         batch = collate_candidates(together, _virtual(slot), 0, longest).batch.to(base.device)
