@@ -31,8 +31,8 @@ INTRODUCTION = """# Benchmarks
 
 `make bench` runs `tests/benchmarks/` and writes this page. Comparisons are ratios of what was measured
 in turn in one run; a line gives the median of all rounds, the target, and the least and the most.
-Everything on a CPU is float32: bf16 is not compared there. What a change of the code gained or lost is
-in [performance.md](performance.md).
+What a line does not say to be in bfloat16 is in float32. What a change of the code gained or lost is in
+[performance.md](performance.md).
 """
 
 

@@ -1,6 +1,6 @@
 """How near a training step comes to what the machine can multiply, and where the rest goes.
 
-``python -m tests.benchmarks.limit [BASE ...] [DTYPE]``: LoRA r = 4 on q and v, 8 rows of 64 tokens, one
+``python -m tests.benchmarks.limit [BASE ...] [DTYPE ...]``: LoRA r = 4 on q and v, 8 rows of 64 tokens, one
 label each, no padding. The model's work is 2 FLOP for each weight and token forward and 2 backward (none
 for gradients of weights), the vocabulary at label positions alone; the lowest layer's q, k and v have
 nothing below them to train and count forward only. The limit is the best of some square matrix products of
@@ -57,13 +57,11 @@ KINDS = {
 """An operator belongs to the first kind one of whose words is in its name; else to `other operators`."""
 
 
-def main(names: list[str], dtype: str) -> None:
-    """A line of the table for each base, then a profile of each."""
+def main(names: list[str], dtypes: list[str]) -> None:
+    """Lines of the table for each base and dtype, then a profile of each."""
     print(HEADINGS)
-    profiles = {}
-    for name in names:
-        profiles[name] = measure(name, dtype)
-    for name, parts in profiles.items():
+    profiles = {(name, dtype): measure(name, dtype) for name in names for dtype in dtypes}
+    for (name, dtype), parts in profiles.items():
         print(f"\nWhere a step of {name} in {dtype} goes (torch.profiler, percent of its wall time):\n")
         print("| " + " | ".join(parts) + " |\n|" + "---:|" * len(parts))
         print("| " + " | ".join(f"{share:.1f}" for share in parts.values()) + " |", flush=True)
@@ -148,5 +146,5 @@ def kind_of(operator: str) -> str:
 
 if __name__ == "__main__":
     asked = sys.argv[1:]
-    dtype = next((a for a in asked if a in DTYPES), "float32")
-    main([a for a in asked if a not in DTYPES] or ["tiny", "smollm2-135m", "gpt2-medium"], dtype)
+    dtypes = [each for each in asked if each in DTYPES] or ["float32", "bfloat16"]
+    main([each for each in asked if each not in DTYPES] or ["tiny", "smollm2-135m", "gpt2-medium"], dtypes)
