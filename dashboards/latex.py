@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from dashboards.printing import one_line
+
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "±": r"$\pm$", "✓": r"$\checkmark$"}
-_SPECIAL |= {each: f"\\{each}" for each in "&%$#_{}"}
+# A row that began with a bracket or a star would be taken for what the line break before it is told.
+_SPECIAL |= {"[": "{[}", "]": "{]}", "*": "{*}", "<": r"\textless{}", ">": r"\textgreater{}"}
+_SPECIAL |= {"|": r"\textbar{}"} | {each: f"\\{each}" for each in "&%$#_{}"}
 
 
 def render_latex(
@@ -21,21 +25,21 @@ def render_latex(
     for at, row in enumerate(rows):
         if grouped and at and row[0]:
             lines.append("\\midrule")
-        cells = [_escaped(cell) for cell in row]
+        cells = [latex_text(cell) for cell in row]
         lines.append(
             " & ".join(f"\\textbf{{{c}}}" if (at, i) in bold else c for i, c in enumerate(cells)) + r" \\"
         )
     lines += ["\\bottomrule", "\\end{tabular}"]
-    return "\n".join([*lines, *([f"% {footer}"] if footer else []), ""])
+    return "\n".join([*lines, *([f"% {one_line(footer)}"] if footer else []), ""])
 
 
 def _line(cells: Sequence[str]) -> str:
-    return " & ".join(map(_escaped, cells)) + r" \\"
+    return " & ".join(map(latex_text, cells)) + r" \\"
 
 
-def _escaped(text: str) -> str:
-    """Return text for LaTeX: special characters escaped, ``Adapter^H`` raised, ``r_q`` lowered."""
-    parts = re.split(r"(\b[rl]_[a-z]+\b|\^\w+)", text)
+def latex_text(text: str) -> str:
+    """Return a line for LaTeX: special characters escaped, ``Adapter^H`` raised, ``r_q`` lowered."""
+    parts = re.split(r"(\b[rl]_[a-z]+\b|\^\w+)", one_line(text))
     return "".join(
         f"${part[0]}_{{{part[2:]}}}$"
         if re.fullmatch(r"[rl]_[a-z]+", part)

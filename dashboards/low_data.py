@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dashboards.appearance import appearance, method_order
 from dashboards.figure_layout import layout
 from dashboards.latex import render_latex
+from dashboards.markdown import markdown_table
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.points import plotly_text
 from dashboards.printing import is_percent, one_line, print_score, print_seeds, score_title
@@ -82,7 +83,7 @@ def low_data_cells(points: Sequence[LowDataPoint]) -> tuple[list[str], list[list
     """Return the headings, a row of cells for each method, and the (row, column) of each column's best."""
     sizes = sorted({p.examples for p in points})
     rows = list(dict.fromkeys((p.source, p.method, p.title) for p in points))
-    heading = score_title(points[0].task, points[0].metric) if points else "Score"
+    heading = one_line(score_title(points[0].task, points[0].metric)) if points else "Score"
     headings = ["Method", *(f"{heading}, {print_examples(n)}" for n in sizes)]
     cells, best = [], set()
     own = [p for p in points if not p.source]
@@ -99,15 +100,7 @@ def low_data_cells(points: Sequence[LowDataPoint]) -> tuple[list[str], list[list
 
 def render_low_data_markdown(points: Sequence[LowDataPoint]) -> str:
     """Return the table in GitHub's Markdown; each column's best is bold."""
-    return render_grid_markdown(*low_data_cells(points))
-
-
-def render_grid_markdown(headings: list[str], rows: list[list[str]], best: set[tuple[int, int]]) -> str:
-    """Return a table of these cells in GitHub's Markdown; `best` is bold."""
-    lines = [headings, ["---", *("---:" for _ in headings[1:])]]
-    for number, row in enumerate(rows):
-        lines.append([f"**{cell}**" if (number, at) in best else cell for at, cell in enumerate(row)])
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return markdown_table(*low_data_cells(points))
 
 
 def render_low_data_latex(points: Sequence[LowDataPoint]) -> str:
@@ -149,7 +142,9 @@ def plot_low_data(points: Sequence[LowDataPoint], title: str) -> go.Figure:
 
     task, metric = (points[0].task, points[0].metric) if points else ("", "score")
     unit = " (%)" if is_percent(metric) else ""
-    figure = go.Figure(layout=layout(title, "Training examples", f"{score_title(task, metric)}{unit}"))
+    figure = go.Figure(
+        layout=layout(title, "Training examples", f"{plotly_text(score_title(task, metric))}{unit}")
+    )
     sizes = sorted({p.examples for p in points})
     own = list(dict.fromkeys(p.method for p in points if not p.source))
     for source, method in dict.fromkeys((p.source, p.method) for p in points):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from dashboards.appearance import method_order
 from dashboards.front_probability import front_probabilities
 from dashboards.latex import render_latex
+from dashboards.markdown import markdown_table
 from dashboards.pareto import direction, front_of
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.printing import one_line, print_count, print_lr, print_score, print_seeds, score_title
@@ -107,17 +107,8 @@ def render_rich(rows: Sequence[TableRow], footer: str = "") -> Table:
 
 def render_markdown(rows: Sequence[TableRow], footer: str = "") -> str:
     """Return the table in GitHub's Markdown; the best score is ``**bold**``."""
-    headings = _headings(rows)
-    lines = [
-        _markdown_line([_escaped(heading) for heading in headings]),
-        _markdown_line(["---" if index < 2 else "---:" for index in range(len(headings))]),
-    ]
-    for row, starts, _ in _with_group_edges(rows):
-        cells = [_escaped(cell) for cell in _cells(row, starts, _has_replicates(rows))]
-        if row.is_best:
-            cells[3] = f"**{cells[3]}**"
-        lines.append(_markdown_line(cells))
-    return "\n".join([*lines, *(["", footer] if footer else []), ""])
+    table = markdown_table(*table_cells(rows), n_names=2)
+    return f"{table}\n{footer}\n" if footer else table
 
 
 def render_table15_latex(rows: Sequence[TableRow], footer: str = "") -> str:
@@ -237,11 +228,3 @@ def _with_group_edges(rows: Sequence[TableRow]) -> list[tuple[TableRow, bool, bo
     return [
         (row, methods[i] != methods[i + 1], methods[i + 2] != methods[i + 1]) for i, row in enumerate(rows)
     ]
-
-
-def _markdown_line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\|`*<\[\]~])", r"\\\1", text)

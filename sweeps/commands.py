@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from dashboards.pareto import pareto_front
+from dashboards.printing import one_line
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import Refusal, SweepRecord, TrialRecord
@@ -94,7 +95,7 @@ def list_command(workspace: str) -> None:
         states = Counter(trial.state for trial in ledger.trials(sweep.name))
         counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no trials"
         begun = f"begun {sweep.created_at:%Y-%m-%d %H:%M} UTC"
-        click.echo(f"{sweep.name}: {sweep.task} on {sweep.base}, {counts}, {begun}")
+        click.echo(one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {counts}, {begun}"))
 
 
 def status_command(name: str, workspace: str) -> None:
@@ -113,13 +114,13 @@ def _print_status(sweep: SweepRecord, trials: list[TrialRecord], refusals: list[
     own = searched(trials, seeds if isinstance(seeds, list) else [0])
     of = f" of {budget}" if isinstance(budget, int) and budget >= len(own) else ""
     more = f", {len(trials) - len(own)} further replicates of the front" if len(trials) > len(own) else ""
-    click.echo(f"{sweep.name}: {sweep.task} on {sweep.base}, {len(own)}{of} trials{more}")
+    click.echo(one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {len(own)}{of} trials{more}"))
     for state, n in sorted(states.items()):
         click.echo(f"  {n} {state}")
     for trial in trials:
         if trial.reason:
             what = f"trial {trial.number} {trial.title} {trial.label}".rstrip()
-            click.echo(f"  {what}: {trial.reason.splitlines()[0]}")
+            click.echo(f"  {one_line(f'{what}: {trial.reason.splitlines()[0]}')}")
     for refusal in refusals:
         click.echo(f"  {refusal_line(refusal)}")
     if pareto_front(trials):

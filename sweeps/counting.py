@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dashboards.markdown import markdown_table
 from dashboards.paper import PaperRow, table15
 from dashboards.pareto_csv import csv_cell, csv_text
 from methods.errors import FrontuneError, unknown_name
@@ -84,8 +85,7 @@ def render_counts(rows: Sequence[CountRow], format: Format) -> str:
     if format == "csv":
         return csv_text([COLUMNS, *map(_csv_cells, rows)])
     if format == "markdown":
-        lines = [_HEADINGS, ("---", "---", "---:", "---:", "---:", "---:"), *map(_cells, rows)]
-        return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+        return markdown_table(_HEADINGS, list(map(_cells, rows)), n_names=2)
     if format == "rich":
         return _rich_text(rows)
     raise FrontuneError(unknown_name("format", format, FORMATS))

@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from dashboards.printing import print_count, print_lr, print_score
+from dashboards.printing import one_line, print_count, print_lr, print_score
 from storage.records import Refusal, TrialRecord
 from sweeps.trial import Progress as Step
 
@@ -20,11 +20,12 @@ class Display:
         self._bars: Progress | None = None
         if console.is_terminal:
             self._bars = Progress(
-                TextColumn("{task.description}"),
+                # A label may look like markup of rich.
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[note]}", markup=False),
                 console=console,
                 transient=True,
             )
@@ -67,7 +68,7 @@ class Display:
     def started(self, trial: TrialRecord) -> None:
         """A trial begins to train."""
         if self._bars:
-            text = f"trial {trial.number} {trial.title} {trial.label}"
+            text = one_line(f"trial {trial.number} {trial.title} {trial.label}")
             self._bar_of[trial.number] = self._bars.add_task(text, total=None, note="")
 
     def stepped(self, event: Step) -> None:
@@ -91,7 +92,7 @@ class Display:
             self._best = max(filter(None, (self._best, trial.score)), default=None)
             best = f"best {trial.metric} {print_score(self._best, None, trial.metric)}" if self._best else ""
             self._bars.update(self._sweep, completed=self._ended, note=best)
-        self.say(self._line(trial))
+        self.say(one_line(self._line(trial)))
 
     def _line(self, trial: TrialRecord) -> str:
         of = f"/{self._total}" if self._total else ""
@@ -110,4 +111,4 @@ class Display:
 def refusal_line(refusal: Refusal) -> str:
     """A refusal as it is listed."""
     what = f"{refusal.method} {refusal.label}".rstrip()
-    return f"refused: {what}: {refusal.reason.removeprefix(f'{refusal.method}: ')}"
+    return one_line(f"refused: {what}: {refusal.reason.removeprefix(f'{refusal.method}: ')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from dashboards.markdown import markdown_text
 from sweeps.plan import Plan
 from sweeps.spec import SweepSpec
 
@@ -17,7 +18,8 @@ NOTE = (
 def note_of(plan: Plan) -> str:
     """Return the description of the sweep's experiment, in Markdown."""
     spec = plan.spec
-    return NOTE.format(methods=", ".join(plan.methods), task=spec.task.name, base=spec.base)
+    methods = ", ".join(map(markdown_text, plan.methods))
+    return NOTE.format(methods=methods, task=markdown_text(spec.task.name), base=markdown_text(spec.base))
 
 
 def tags_of(spec: SweepSpec) -> dict[str, str]:

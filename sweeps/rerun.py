@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,8 @@ def rerun_command(name: str, spec: Mapping[str, object]) -> str:
     text, end = sweep_file_text(spec), _END
     while end in text:
         end += "_"
-    return f"cat > {name}.yaml <<'{end}'\n{text}{end}\nfrontune run {name}.yaml\n"
+    file = shlex.quote(f"{name}.yaml")
+    return f"cat > {file} <<'{end}'\n{text}{end}\nfrontune run {file}\n"
 
 
 def sweep_file_text(spec: Mapping[str, object]) -> str:

@@ -13,17 +13,18 @@ from rich.console import Console
 from dashboards.beside import paper_low_data, paper_rows
 from dashboards.figure_source import Source
 from dashboards.files import check_writable
-from dashboards.latex import render_latex
+from dashboards.latex import latex_text, render_latex
 from dashboards.low_data import (
     LowDataPoint,
     low_data_points,
-    render_grid_markdown,
     render_grid_rich,
     render_low_data_csv,
     render_low_data_latex,
     render_low_data_markdown,
     render_low_data_rich,
 )
+from dashboards.markdown import markdown_table, markdown_text
+from dashboards.printing import one_line
 from dashboards.table15 import (
     TableRow,
     not_shown,
@@ -74,6 +75,7 @@ def print_table(ledger: Ledger, name: str, form: str, paper: bool, layout: str |
     found = find(ledger, name)
     if layout in LAYOUTS:
         for sweep in found.sweeps:
+            _print_heading(found, sweep, form)
             _print(_text_table(ledger, found.trials[sweep.name], layout, form))
         return
     if layout == "16" and not found.is_low_data:
@@ -85,12 +87,19 @@ def print_table(ledger: Ledger, name: str, form: str, paper: bool, layout: str |
         click.echo(_csv(found, paper), nl=False)
         return
     for sweep in found.sweeps:
-        if len(found.sweeps) > 1:
-            click.echo(f"{sweep.name} ({sweep.task} on {sweep.base})\n")
+        _print_heading(found, sweep, form)
         trials = found.trials[sweep.name]
         rows = _rows(found, sweep, paper)
         render = {"rich": render_rich, "markdown": render_markdown, "latex": render_table15_latex}[form]
         _print(render(rows, not_shown(trials)))
+
+
+def _print_heading(found: Found, sweep: SweepRecord, form: str) -> None:
+    """Say which of several sweeps a table is of, on lines of its own; a CSV has no room for it."""
+    if len(found.sweeps) > 1 and form != "csv":
+        as_text = {"rich": one_line, "markdown": markdown_text, "latex": latex_text}[form]
+        before = "" if sweep is found.sweeps[0] else "\n"
+        click.echo(f"{before}{as_text(f'{sweep.name} ({sweep.task} on {sweep.base})')}\n")
 
 
 def _rows(found: Found, sweep: SweepRecord, paper: bool) -> list[TableRow]:
@@ -189,7 +198,7 @@ def _text_table(ledger: Ledger, trials: Sequence[TrialRecord], layout: str, form
     cells = text_cells(rows, layout)
     if form == "rich":
         return render_grid_rich(*cells)
-    return render_grid_markdown(*cells) if form == "markdown" else render_latex(*cells)
+    return markdown_table(*cells, n_names=2) if form == "markdown" else render_latex(*cells)
 
 
 def _print(table: object) -> None:

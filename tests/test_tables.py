@@ -141,7 +141,7 @@ def test_markdown_is_laid_out_like_the_paper() -> None:
 
 def test_markdown_escapes_pipes_and_line_breaks_of_names() -> None:
     text = render_markdown(table_rows([make_trial(title="A|B", label="x\n| y | <b>", score=0.5)]))
-    assert r"| A\|B | x \| y \| \<b> |" in text
+    assert r"| A\|B | x \| y \| &lt;b> |" in text
     assert len(text.splitlines()) == 3
 
 
