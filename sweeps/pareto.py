@@ -17,6 +17,7 @@ from dashboards.pareto_csv import write_csv
 from dashboards.replicates import Cost, replicates
 from dashboards.table15 import render_rich, table_rows
 from dashboards.trial_files import write_json, write_parquet
+from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import TrialRecord
 from storage.workspace import Workspace
@@ -46,6 +47,8 @@ def pareto_command(name: str, workspace: str, asked: FrontRequest) -> None:
         trials = dict(find(ledger, name).trials)
         if asked.metric is not None:
             trials = {sweep: _scored_by(asked.metric, some, ledger) for sweep, some in trials.items()}
+    for some in trials.values():
+        _check_cost(some, asked.cost)
     for file, _, what in wanted:
         if file is not None:
             check_writable(file, what)
@@ -77,6 +80,18 @@ def _print(trials: Mapping[str, list[TrialRecord]], asked: FrontRequest) -> None
         found = f"{len(front_of(groups, asked.cost))} of {len(groups)} configurations"
         console.print(f"Pareto front: {found}", highlight=False)
         console.print(render_front(some, asked.cost))
+
+
+def _check_cost(trials: list[TrialRecord], cost: Cost) -> None:
+    """Say what is left out because its cost is not known; raises FrontuneError where that is everything."""
+    groups = replicates(trials)
+    known = sum(group.cost(cost) is not None for group in groups)
+    if cost != "peak_memory_bytes" or known == len(groups):
+        return
+    why = "trials that train side by side have no peak memory of their own (slots_per_device: 1 measures it)"
+    if not known:
+        raise FrontuneError(f"--cost {cost}: it is known of none of the {len(groups)} configurations: {why}")
+    click.echo(f"{len(groups) - known} of {len(groups)} configurations are left out: {why}", err=True)
 
 
 def _scored_by(metric: str, trials: list[TrialRecord], ledger: Ledger) -> list[TrialRecord]:

@@ -42,7 +42,8 @@ class TrialResult:
 
     Where text was generated, `generated` holds its tokens row by row, and `score` is None until the driver
     has had the task judge them: workers need none of the metrics' tools. `outcomes` holds, row by row, what
-    the score is the mean of, where it is a mean over rows.
+    the score is the mean of, where it is a mean over rows. A trial that shared its device has no peak memory
+    of its own.
     """
 
     score: float | None
@@ -56,7 +57,7 @@ class TrialResult:
     wall_seconds: float
     tokens_per_second: float
     train_tokens: int
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     device: str
     rows: int
     rows_cut: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from sweeps import load_sweep, run
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import trials_of
 from tests.test_pareto import make_trial
+
+MakeWorkspace = Callable[[], Path]
 
 
 def timed(number: int, seconds: float | None, score: float, **others: Any) -> TrialRecord:
@@ -48,6 +51,25 @@ def test_the_cost_of_replicates_is_their_mean_and_so_is_the_chance_of_the_front_
     assert [g.cost("train_seconds") for g in groups] == [4.0, 5.0]
     assert [g.first.config_hash for g in front_of(groups, "train_seconds")] == ["a"]
     assert front_probabilities(groups, "train_seconds") == {"a": 1.0, "b": 0.0}
+
+
+def test_memory_that_was_not_measured_is_said_and_refused_where_it_is_of_all(
+    make_workspace: MakeWorkspace, frontune: Frontune, sweep_file: SweepFile
+) -> None:
+    workspace = make_workspace()
+    two = sweep_file(trials=2, seeds=[0], slots_per_device=2)
+    assert frontune("run", two, "--workspace", workspace).exit_code == 0
+    assert [t.peak_memory_bytes for t in trials_of(workspace)] == [None, None]
+    asked = ("pareto", "small", "--cost", "peak_memory_bytes", "--workspace", workspace)
+    refused = frontune(*asked)
+    assert refused.exit_code == 2
+    assert (
+        "--cost peak_memory_bytes: it is known of none of the 2 configurations: trials that" in refused.stderr
+    )
+    assert frontune("run", sweep_file(trials=3, seeds=[0]), "--workspace", workspace).exit_code == 0
+    shown = frontune(*asked)
+    assert shown.exit_code == 0
+    assert "2 of 3 configurations are left out: trials that train side by side" in shown.stderr
 
 
 def test_of_a_metric_such_as_ter_the_lower_is_better() -> None:

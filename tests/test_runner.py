@@ -92,6 +92,19 @@ def test_a_trial_is_the_same_alone_and_among_others_that_come_and_go(
             assert (mine.train_tokens, mine.steps) == (wanted.train_tokens, wanted.steps)
 
 
+def test_only_a_trial_that_never_shared_its_device_has_a_peak_of_memory(
+    frozen: FrozenBase, data: TaskData, make_spec: Callable[..., TrialSpec]
+) -> None:
+    trials = [make_spec(0, MIXED[0], rungs=(2,), steps=4), make_spec(1, MIXED[1], steps=2)]
+    runner = PackRunner(lambda: frozen, data, 2)
+    together = finished(drive(runner, trials))
+    assert [together[number].result.peak_memory_bytes for number in (0, 1)] == [None, None]
+    again = finished(drive(runner, trials[:1]))[0].result
+    assert again.peak_memory_bytes is None, "it goes on from a rung that it reached beside another"
+    alone = finished(drive(runner, [make_spec(2, MIXED[0])]))[2].result
+    assert alone.peak_memory_bytes
+
+
 def test_a_slot_that_ends_is_filled_at_once_while_the_others_go_on(
     frozen: FrozenBase, data: TaskData, make_spec: Callable[..., TrialSpec]
 ) -> None:

@@ -16,13 +16,13 @@ from sweeps.trial import TrialSpec
 class Spent:
     """What a trial has measured and spent so far, earlier attempts up to their last rung included.
 
-    `curve` is (step, loss of that step's batch).
+    `curve` is (step, loss of that step's batch). The peak of a device that was shared is no trial's: None.
     """
 
     curve: list[tuple[int, float]] = field(default_factory=list)
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
-    peak_memory_bytes: int = 0
+    peak_memory_bytes: int | None = 0
 
 
 def save_state(slot: Slot, spec: TrialSpec, spent: Spent) -> None:
@@ -33,7 +33,7 @@ def save_state(slot: Slot, spec: TrialSpec, spent: Spent) -> None:
         "curve": json.dumps(spent.curve),
         "train_seconds": repr(spent.train_seconds),
         "eval_seconds": repr(spent.eval_seconds),
-        "peak_memory_bytes": str(spent.peak_memory_bytes),
+        "peak_memory_bytes": json.dumps(spent.peak_memory_bytes),
     }
     save_tensors(Path(spec.checkpoint_file), slot.state(), described)
 
@@ -51,7 +51,7 @@ def load_state(slot: Slot, spec: TrialSpec) -> Spent:
         curve=[(int(step), float(loss)) for step, loss in json.loads(described["curve"])],
         train_seconds=float(described["train_seconds"]),
         eval_seconds=float(described["eval_seconds"]),
-        peak_memory_bytes=int(described["peak_memory_bytes"]),
+        peak_memory_bytes=json.loads(described["peak_memory_bytes"]),
     )
 
 

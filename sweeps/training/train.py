@@ -108,8 +108,12 @@ class PackRunner:
             if not self._runs:
                 start_measuring(base.device)
                 self._growth.has_room = room_on(base.device, held_memory_bytes(base.device))
+            for other in self._runs.values():
+                other.spent.peak_memory_bytes = None
             try:
                 self._runs[trial.number] = run = TrialRun.open(base, self._data, trial, self._lower_layers())
+                if len(self._runs) > 1:
+                    run.spent.peak_memory_bytes = None
                 yield from run.gone_on()
             except Exception as error:
                 found = failed(trial.number, error)

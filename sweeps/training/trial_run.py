@@ -132,8 +132,9 @@ class TrialRun:
             outcomes=evaluation.outcomes,
         )
 
-    def _peak(self) -> int:
-        return max(self.spent.peak_memory_bytes, peak_memory_bytes(self.base.device))
+    def _peak(self) -> int | None:
+        before = self.spent.peak_memory_bytes
+        return None if before is None else max(before, peak_memory_bytes(self.base.device))
 
     def _described(self) -> dict[str, str]:
         return {
