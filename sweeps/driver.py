@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from methods.errors import FrontuneError
 from storage.lease import SweepTaken
 from storage.ledger import LedgerAway
 from storage.records import Provenance, RungScore, TrialOutcome
@@ -14,10 +14,9 @@ from sweeps.books import ENDED, Books, Ending
 from sweeps.budget import Budget
 from sweeps.display import Display
 from sweeps.executors.base import Executor
-from sweeps.failures import Again, Failures, failed_by
+from sweeps.failures import Again, Failures
 from sweeps.filling import fill_missing
 from sweeps.interrupts import held_back
-from sweeps.judge import Judged, judge, keep
 from sweeps.opening import opened_dealer, opened_rungs
 from sweeps.patience import hurried, patiently
 from sweeps.plan import Plan
@@ -25,9 +24,10 @@ from sweeps.point import Point
 from sweeps.progress_notes import ProgressNotes
 from sweeps.pruning import rung_number
 from sweeps.retrying import put_back
-from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialResult
-from sweeps.trial_records import PlannedTrial, finished, pruned, reused
+from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent
+from sweeps.trial_records import PlannedTrial, pruned, reused
 from sweeps.turns import Turns
+from sweeps.verdicts import Verdicts
 
 CLOSED_WITHIN_S = 10.0
 """So long an interrupted run waits for a ledger that is away, beside what that takes to answer."""
@@ -54,7 +54,6 @@ class Driver:
     added: tuple[Point, ...] = ()
     retry_failed: bool = False
     _running: dict[int, PlannedTrial] = field(default_factory=dict)
-    _said_missing: set[str] = field(default_factory=set)
 
     def run(self) -> tuple[Ending, list[Path]]:
         """Return how the sweep ended, and the files that it wrote."""
@@ -77,10 +76,11 @@ class Driver:
             self.display.say(str(stop))
         finally:
             with held_back():
+                unread: Sequence[Finished] = ()
                 try:
-                    self.executor.close()
+                    unread = self.executor.close()
                 finally:
-                    files = self._close_in_time(ending) if opened else []
+                    files = self._close_in_time(ending, unread) if opened else []
         return ending, files
 
     def _open(self) -> None:
@@ -91,6 +91,7 @@ class Driver:
         self.display.went_on(sum(t.state in ENDED for t in books.trials.values()))
         self._rungs = opened_rungs(books)
         dealer = opened_dealer(books, self.added, self.display.say)
+        self._verdicts = Verdicts(self.plan, books.workspace, self.display.say)
         self._failures = Failures(spec.max_retries, spec.max_failures)
         self._notes = ProgressNotes(books.ledger, spec.name)
         self._turns = Turns(self.plan, books, self.budget, dealer, self.display, self.provenance.git_commit)
@@ -150,7 +151,7 @@ class Driver:
         elif isinstance(event, Rung):
             self._at_rung(planned, event)
         elif isinstance(event, Finished):
-            outcome = self._finished(planned, event.result)
+            outcome = self._verdicts.finished(planned, event.result)
             self._failed(planned, outcome) if isinstance(outcome, Failed) else self._end(outcome)
         elif isinstance(event, Failed):
             self._failed(planned, event)
@@ -159,7 +160,7 @@ class Driver:
         """Let the trial go on, or stop it where it is in the worse part of its rung."""
         if self._rungs is None or event.result is None:
             return
-        judged = self._judged(event.number, event.result)
+        judged = self._verdicts.judged(event.number, event.result)
         if isinstance(judged, Failed):
             self.executor.cancel(event.number)
             self._failed(planned, judged)
@@ -173,35 +174,6 @@ class Driver:
         if not self._rungs.reach(found, planned.record.trainable_params):
             self.executor.cancel(event.number)
             self._end(pruned(planned.record, judged.result))
-
-    def _finished(self, planned: PlannedTrial, result: TrialResult) -> TrialOutcome | Failed:
-        """Have the task judge what was generated, and keep that beside the weights."""
-        number = planned.record.number
-        judged = self._judged(number, result)
-        if isinstance(judged, Failed):
-            return judged
-        if judged.result.score is None:
-            metric = self.plan.data.metric
-            why = judged.scores.missing.get(metric, "the task gave none")
-            return Failed(number, f"its score, {metric}, is missing: {why}")
-        try:
-            files = patiently(lambda: keep(judged, planned.spec, self.books.workspace), self.display.say)
-        except FrontuneError as error:
-            return failed_by(number, error)
-        return finished(planned.record, judged.result, files)
-
-    def _judged(self, number: int, result: TrialResult) -> Judged | Failed:
-        examples = self.plan.examples
-        try:
-            judged = judge(result, examples.task, examples.validation, self.plan.tokenizer)
-        except Exception as error:
-            # A metric may be anybody's code.
-            return failed_by(number, error)
-        for metric, reason in judged.scores.missing.items():
-            if metric not in self._said_missing:
-                self._said_missing.add(metric)
-                self.display.say(f"{metric} is missing: {reason}")
-        return judged
 
     def _failed(self, planned: PlannedTrial, event: Failed) -> None:
         after = self._failures.after(planned, event)
@@ -226,18 +198,23 @@ class Driver:
             self.books.workspace.forget_state(trial.sweep, trial.number)
             self._turns.ended(trial.number)
 
-    def _close_in_time(self, ending: Ending) -> list[Path]:
+    def _close_in_time(self, ending: Ending, unread: Sequence[Finished]) -> list[Path]:
         """Whoever interrupts a run does not wait for a ledger that is away; the next run finds its way."""
         try:
             with hurried(CLOSED_WITHIN_S if ending == "interrupted" else math.inf):
-                return self._close(ending)
+                return self._close(ending, unread)
         except LedgerAway as error:
             self.display.say(f"{error}; what ran is left marked as running")
             return []
 
-    def _close(self, ending: Ending) -> list[Path]:
+    def _close(self, ending: Ending, unread: Sequence[Finished]) -> list[Path]:
         """Close what is open and write the results, also after an interruption."""
         self.books.check_lease()
+        for event in unread:
+            planned = self._running.get(event.number)
+            outcome = planned and self._verdicts.finished(planned, event.result)
+            if isinstance(outcome, TrialOutcome):
+                self._end(outcome)
         reasons = {"interrupted": "interrupted", "stopped": "a budget was spent"}
         reason = reasons.get(ending, "the sweep failed while it ran")
         for planned in list(self._running.values()):

@@ -119,6 +119,20 @@ def test_events_that_came_together_are_dropped_when_their_trial_is_cancelled(tmp
     assert seen == [progress(0, 1)]
 
 
+def test_what_had_finished_when_the_crew_is_closed_is_given_back_once(tmp_path: Path) -> None:
+    staff = FakeStaff(n_places=3)
+    crew = Crew(staff, 60)
+    for number in range(3):
+        crew.submit(scripted_trial(number, "walk", tmp_path))
+    ends = [Happened(hand.ticket(), Finished(n, result(3))) for n, hand in enumerate(staff.hands)]
+    crew.cancel(2)
+    staff.hands[0].says = [Happened(staff.hands[0].ticket(), progress(0, 1)), ends[0]]
+    assert next(crew.events()) == progress(0, 1)
+    staff.hands[1].says, staff.hands[2].says = [ends[1]], [ends[2]]
+    assert list(crew.close()) == [ends[0].event, ends[1].event]
+    assert list(crew.close()) == []
+
+
 def test_a_worn_worker_gets_no_more_trials_and_is_replaced_when_it_is_empty(tmp_path: Path) -> None:
     staff = FakeStaff()
     crew = Crew(staff, 60)

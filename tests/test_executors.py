@@ -247,6 +247,6 @@ def test_closing_ends_what_runs_and_twice_is_as_good_as_once(
     executor = make_executor(sweep_trainer)
     executor.submit(make_trial(0, steps=100_000))
     assert isinstance(first(executor), Progress)
-    executor.close()
-    executor.close()
+    assert list(executor.close()) == []
+    assert list(executor.close()) == []
     assert list(executor.events()) == []

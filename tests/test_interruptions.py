@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from sweeps.judge import judge
 from sweeps.settings import TaskSettings
 from sweeps.training.recipe import Recipe
 from sweeps.training.train import PackRunner, train_trial
-from sweeps.trial import Failed, TrialSpec
+from sweeps.trial import Failed, Finished, TrialEvent, TrialSpec
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import ledger_of, outcome, runs_of, trials_of
 
@@ -82,6 +82,29 @@ INTERRUPTIONS = {
 
 COMPLETE_THEN = {"before the driver knows what the ledger does": 3, "after the ledger has the result": 5}
 """So many trials had ended before the interruption, and that they did is not forgotten."""
+
+
+def test_what_had_finished_when_the_run_was_interrupted_is_kept(
+    make_workspace: MakeWorkspace, frontune: Frontune, sweep_file: SweepFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unread: list[Finished] = []
+    real = InlineExecutor.events
+
+    def events(executor: InlineExecutor) -> Iterator[TrialEvent]:
+        for event in real(executor):
+            if isinstance(event, Finished):
+                unread.append(event)
+                raise KeyboardInterrupt
+            yield event
+
+    monkeypatch.setattr(InlineExecutor, "events", events)
+    monkeypatch.setattr(InlineExecutor, "close", lambda executor: tuple(unread))
+    workspace = make_workspace()
+    stopped = frontune("run", sweep_file(trials=3, seeds=[0]), "--workspace", workspace)
+    assert stopped.exit_code == 130
+    (trial,) = trials_of(workspace)
+    assert (trial.state, trial.score) == ("complete", unread[0].result.score)
+    assert [run.info.status for run in runs_of(workspace)[1]] == ["FINISHED"]
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, target: str, nth: int, when: str) -> None:
@@ -258,7 +281,7 @@ def test_a_driver_that_slept_past_its_lease_writes_nothing_over_what_the_next_on
         return judge(*arguments)
 
     with pytest.MonkeyPatch.context() as slept:
-        slept.setattr("sweeps.driver.judge", sleep_over_the_third_trial)
+        slept.setattr("sweeps.verdicts.judge", sleep_over_the_third_trial)
         slept.setattr("storage.lease.UNSURE_AFTER_S", -1)
         lost = frontune("run", file, "--workspace", workspace)
     assert lost.exit_code == 2

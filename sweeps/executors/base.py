@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from sweeps.trial import TrialEvent, TrialSpec
+from sweeps.trial import Finished, TrialEvent, TrialSpec
 
 
 class DeviceLost(Exception):
@@ -78,6 +78,9 @@ class Executor(Protocol):
         """End a trial early, if it still runs; it gives no more events."""
         ...
 
-    def close(self) -> None:
-        """End what runs and let go of workers and devices; more than once is as good as once."""
+    def close(self) -> Sequence[Finished]:
+        """End what runs and let go of workers and devices; more than once is as good as once.
+
+        Returns what had finished by then and was not read: it need not be trained again.
+        """
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from methods.errors import FrontuneError
 from sweeps.executors.messages import AtMost, Broken, Close, Gone, Happened, Message, Room
@@ -90,10 +90,11 @@ class Crew:
             self._retire_if_worn(member)
             self._await_room()
 
-    def close(self) -> None:
+    def close(self) -> Sequence[Finished]:
         if self._closed:
-            return
+            return ()
         self._closed = True
+        unread = self._unread()
         for member in self._members:
             member.hand.send(Close())
         latest = time.monotonic() + CLOSE_S
@@ -103,6 +104,20 @@ class Crew:
         self._running.clear()
         self._came.clear()
         self._staff.close()
+        return unread
+
+    def _unread(self) -> list[Finished]:
+        """What workers have told by now of trials that finished."""
+        heard = self._staff.listen([member.hand for member in self._members], 0.0)
+        for member in self._members:
+            for message in heard.get(member.hand, []):
+                if isinstance(message, Happened) and message.ticket in member.tickets:
+                    self._came.append((message.ticket, message.event))
+        return [
+            event
+            for ticket, event in self._came
+            if isinstance(event, Finished) and self._is_current(event.number, ticket)
+        ]
 
     def _is_current(self, number: int, ticket: int) -> bool:
         """Whether that attempt was neither cancelled nor has ended."""

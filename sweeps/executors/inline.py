@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from methods.errors import FrontuneError
 from sweeps.executors.base import DeviceLost, Runner
-from sweeps.trial import TrialEvent, TrialSpec
+from sweeps.trial import Finished, TrialEvent, TrialSpec
 
 
 class InlineExecutor:
@@ -34,5 +34,6 @@ class InlineExecutor:
     def cancel(self, number: int) -> None:
         self._runner.cancel(number)
 
-    def close(self) -> None:
+    def close(self) -> Sequence[Finished]:
         self._runner.close()
+        return ()

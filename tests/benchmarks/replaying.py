@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from methods.expression import parse_method
@@ -57,8 +57,9 @@ class ReplayExecutor:
         if number in self._running:
             self.played[number] = self._running.pop(number).step
 
-    def close(self) -> None:
+    def close(self) -> Sequence[Finished]:
         self._running.clear()
+        return ()
 
     def _event(self, played: _Played) -> TrialEvent:
         number, step, scores = played.trial.number, played.step, played.curve.scores
