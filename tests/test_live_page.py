@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -306,6 +307,28 @@ def test_a_page_of_another_name_gets_nothing(client: FlaskClient, path: str, hos
         answer = client.open(path, method=method, headers={"Host": host})
         assert answer.status_code in (400, 403)
         assert b"tiny" not in answer.data
+
+
+def test_a_view_that_cannot_be_shown_says_why_above_and_stays_as_it_is(client: FlaskClient) -> None:
+    outputs = ["trials-a.children"]
+    inputs = [("pulse", "data", [1, []]), ("sweep-a", "value", "<gone>"), *FILTER_VALUES]
+    answer = client.post(
+        "/_dash-update-component",
+        headers={"Host": "localhost"},
+        json={
+            "output": outputs[0],
+            "outputs": {"id": "trials-a", "property": "children"},
+            "inputs": [{"id": name, "property": key, "value": value} for name, key, value in inputs],
+            "changedPropIds": ["pulse.data"],
+        },
+    )
+    assert answer.status_code == 200
+    said = json.loads(answer.data)
+    assert said["sideUpdate"]["status"]["children"] == "unknown sweep '<gone>'; known: tiny"
+    assert "trials-a" not in said.get("response", {})
+
+
+FILTER_VALUES = [(name, "value", None) for name in ("methods", "states", "seeds", "least", "most")]
 
 
 def test_nothing_but_reading_can_be_asked_for(client: FlaskClient) -> None:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from dash import Dash
+from dash import Dash, set_props
 from flask import Flask
 from werkzeug.serving import make_server
 
@@ -31,6 +31,7 @@ def make_app(reader: Reader, workspace: str) -> Flask:
         index_string=INDEX,
         serve_locally=True,
         add_log_handler=False,
+        on_error=_said,
     )
     app.layout = page(workspace)
     for view in (choices, front_view, running_view, trials_view, picking):
@@ -38,6 +39,13 @@ def make_app(reader: Reader, workspace: str) -> Flask:
     guard(app.server)
     server: Flask = app.server
     return server
+
+
+def _said(error: Exception) -> None:
+    """What a view cannot show is said above, and what it shows stays."""
+    if not isinstance(error, FrontuneError):
+        raise error
+    set_props("status", {"children": str(error)})
 
 
 def serve(reader: Reader, workspace: str, listener: socket.socket, say: Callable[[str], None]) -> None:

@@ -117,7 +117,8 @@ def _call(url: str, callback: dict[str, Any], values: dict[str, Any]) -> dict[st
     )
     with urllib.request.urlopen(request) as answer:
         text = answer.read()
-    found: dict[str, Any] = json.loads(text)["response"] if text else {}
+    # Before the sweep has begun there is nothing to show.
+    found: dict[str, Any] = json.loads(text).get("response", {}) if text else {}
     return found
 
 
