@@ -21,6 +21,7 @@ from storage.mirrored import (
 )
 from storage.mlflow_runs import PARENT, MlflowRun, runs_of_sweep
 from storage.mlflow_store import prepare_store, quiet_migrations
+from storage.mlflow_view import TAG, view_links, view_state
 from storage.records import Measurement, TrialRecord, TrialState
 from storage.tracking_errors import RunGone, TrackingAway, TrackingError, border
 from storage.workspace import folder_name
@@ -59,7 +60,7 @@ class Tracker:
     def start_sweep(self, name: str, note: str, tags: Mapping[str, str], run_id: str | None = None) -> str:
         """Return the sweep's parent run, running: the one of `run_id` or of that name if there is one.
 
-        `note` is the experiment's description in Markdown, written once.
+        `note` is the experiment's description in Markdown, written once, with links to its views.
         """
         with border(f"start the sweep {name!r}"):
             experiment = self._experiment(name, note)
@@ -154,7 +155,10 @@ class Tracker:
         if found is None:
             root = self._artifact_root
             place = None if root is None else (root.absolute() / folder_name(name)).as_uri()
-            return str(self._client.create_experiment(name, artifact_location=place, tags={NOTE: note}))
+            tags = {NOTE: note, TAG: view_state()}
+            made = str(self._client.create_experiment(name, artifact_location=place, tags=tags))
+            self._client.set_experiment_tag(made, NOTE, f"{note}\n\n{view_links(made)}")
+            return made
         if found.lifecycle_stage == "deleted":
             raise TrackingError(
                 f"the MLflow experiment {name!r} was deleted; bring it back with 'mlflow experiments restore"
