@@ -87,7 +87,7 @@ class Driver:
         spec, books = self.plan.spec, self.books
         self.books.open(self.provenance)
         if self.retry_failed:
-            self.display.say(f"{put_back(books)} trials that failed are tried again")
+            self.display.say(f"to be trained again, having failed: {put_back(books)} trials")
         self.display.went_on(sum(t.state in ENDED for t in books.trials.values()))
         self._rungs = opened_rungs(books)
         dealer = opened_dealer(books, self.added, self.display.say)

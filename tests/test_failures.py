@@ -165,7 +165,7 @@ def test_what_failed_is_trained_after_all_where_that_is_asked_for(
     assert [t.state for t in trials_of(workspace)].count("failed") == 6, unaware.stdout
     again = frontune("resume", "small", "--workspace", workspace, "--retry-failed")
     assert again.exit_code == 0
-    assert "5 trials that failed are tried again" in again.stdout
+    assert "to be trained again, having failed: 5 trials" in again.stdout
     assert [t.state for t in trials_of(workspace)] == ["complete"] * 6 + ["failed"] * 2
     assert outcome(workspace) == outcome(plain)
     assert [r.data.tags["state"] for r in runs_of(workspace)[1]] == ["complete"] * 6 + ["failed"] * 2

@@ -27,7 +27,7 @@ from storage.records import TrialOutcome
 from storage.workspace import Workspace
 from sweeps.data import prepare_data, read_examples
 from sweeps.executors.inline import InlineExecutor
-from sweeps.interrupts import held_back
+from sweeps.interrupts import held_back, let_through
 from sweeps.judge import judge
 from sweeps.settings import TaskSettings
 from sweeps.training.recipe import Recipe
@@ -400,6 +400,25 @@ def test_a_driver_whose_ledger_is_away_ends_when_it_is_told_to(
         session.delete(session.get(LeaseRow, "small"))
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
     assert outcome(workspace) == undisturbed
+
+
+def test_an_interruption_comes_at_the_end_of_the_outermost_hold_but_ends_a_wait_within_it() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
+        with held_back():
+            signal.raise_signal(signal.SIGINT)
+        done.append("after the inner one")
+    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
+        with let_through():
+            done.append("nothing has come")
+        signal.raise_signal(signal.SIGTERM)
+        with let_through():
+            done.append("never")
+    with pytest.raises(KeyboardInterrupt), held_back(), let_through():  # noqa: PT012
+        signal.raise_signal(signal.SIGTERM)
+        done.append("never")
+    assert done == ["after the inner one", "nothing has come"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_executor_that_does_not_close_keeps_no_one_from_closing_the_books(
