@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from methods.errors import FrontuneError
 from storage.ledger import Ledger, LedgerError
@@ -45,17 +46,31 @@ class Lease:
         if not self.taken_by and abs((datetime.now(UTC) - self.renewed_at).total_seconds()) > UNSURE_AFTER_S:
             self.renew()
         if self.taken_by:
-            raise SweepTaken(f"sweep {self.sweep!r} has been taken over by {self.taken_by}")
+            raise SweepTaken(self._taken)
 
     def renew(self) -> None:
         """Give a sign of life, or learn who has taken the sweep over."""
-        with self.ledger.session(write=True) as session:
-            row, now = session.get(LeaseRow, self.sweep, with_for_update=True), datetime.now(UTC)
-            if row is None or (row.host, row.process) != self.holder:
-                self.taken_by = "a driver that is gone by now" if row is None else _described(row, now)
-                return
-            row.renewed_at = now
-        self.renewed_at = now
+        with self.ledger.session(write=True) as session, suppress(SweepTaken):
+            row = self._own_row(session)
+            row.renewed_at = now = datetime.now(UTC)
+        if not self.taken_by:
+            self.renewed_at = now
+
+    def guard(self, session: Session) -> None:
+        """Raise SweepTaken in a transaction, which nobody can come before, if the sweep was taken over."""
+        self._own_row(session, read=True)
+
+    def _own_row(self, session: Session, *, read: bool = False) -> LeaseRow:
+        row = session.get(LeaseRow, self.sweep, with_for_update={"read": read})
+        if row is None or (row.host, row.process) != self.holder:
+            gone = "a driver that is gone by now"
+            self.taken_by = gone if row is None else _described(row, datetime.now(UTC))
+            raise SweepTaken(self._taken)
+        return row
+
+    @property
+    def _taken(self) -> str:
+        return f"sweep {self.sweep!r} has been taken over by {self.taken_by}"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
@@ -40,10 +40,12 @@ __all__ = ["Ledger", "LedgerAway", "LedgerError", "NoLedger"]
 class Ledger:
     """What Frontune remembers. Many may read at once; the driver of a sweep alone writes.
 
-    Every method is one transaction. What the database refuses is raised as `LedgerError`.
+    Every method is one transaction. What the database refuses is raised as `LedgerError`. With a `guard` each
+    transaction that writes begins with it; it raises where its writer may not write any more.
     """
 
     engine: Engine
+    guard: Callable[[Session], None] | None = None
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Ledger:
@@ -228,6 +230,8 @@ class Ledger:
         engine = self.engine.execution_options(**{WRITE: write})
         try:
             with Session(engine) as session, session.begin():
+                if write and self.guard is not None:
+                    self.guard(session)
                 yield session
         except OperationalError as error:
             said = sentence(error)

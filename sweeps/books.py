@@ -59,6 +59,10 @@ class Books:
     _known_before: frozenset[int] = frozenset()
     _refusals: set[Refusal] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        """Another driver may take over while this one sleeps or waits."""
+        self.ledger = replace(self.ledger, guard=self.lease.guard)
+
     @property
     def next_number(self) -> int:
         """The number of the next new trial; trials are never removed."""
@@ -89,7 +93,7 @@ class Books:
 
     def begin(self, trial: TrialRecord) -> TrialRecord:
         """A trial begins: the ledger knows of it before MLflow has a run for it."""
-        self._write(lambda: self.ledger.save_trial(trial))
+        self._patiently(lambda: self.ledger.save_trial(trial))
         self._know(trial)
         # How it ended before, if that was not sent yet, is past.
         self._untold.discard(trial.number)
@@ -108,7 +112,7 @@ class Books:
         self._unseen.discard(number)
         # Else an interruption in between would take a trial that has ended for one that runs.
         with held_back():
-            self._write(lambda: self.ledger.save_outcome(outcome))
+            self._patiently(lambda: self.ledger.save_outcome(outcome))
             self._know(outcome.trial)
             self._is_untold(number)
         self._send(outcome)
@@ -116,8 +120,8 @@ class Books:
 
     def add(self, trial: TrialRecord, measured: list[Measurement]) -> None:
         """More was measured of a trial after its end."""
-        self._write(lambda: self.ledger.save_trial(replace(trial, mirrored=False)))
-        self._write(lambda: self.ledger.add_measurements(trial.sweep, trial.number, measured))
+        self._patiently(lambda: self.ledger.save_trial(replace(trial, mirrored=False)))
+        self._patiently(lambda: self.ledger.add_measurements(trial.sweep, trial.number, measured))
         self._is_untold(trial.number)
         self.send_missed()
 
@@ -136,13 +140,13 @@ class Books:
 
     def rung(self, found: RungScore) -> None:
         """A trial was scored at a rung."""
-        self._write(lambda: add_rung(self.ledger, self.plan.spec.name, found))
+        self._patiently(lambda: add_rung(self.ledger, self.plan.spec.name, found))
 
     def refuse(self, refusal: Refusal) -> bool:
         """Remember what is not trained and why; return whether it was new."""
         if refusal in self._refusals:
             return False
-        self._write(lambda: self.ledger.add_refusal(refusal))
+        self._patiently(lambda: self.ledger.add_refusal(refusal))
         self._refusals.add(refusal)
         return True
 
@@ -192,7 +196,7 @@ class Books:
         if run is not None and parent != run:
             # MLflow's store was lost or replaced: all of it is sent again.
             self._untold |= {t.number for t in self.trials.values() if t.state in ENDED}
-        self._write(lambda: self.ledger.set_sweep_run(spec.name, parent))
+        self._patiently(lambda: self.ledger.set_sweep_run(spec.name, parent))
         self._parent = parent
         return True
 
@@ -219,7 +223,7 @@ class Books:
             trial = self._with_run(trial)
             if trial.mlflow_run_id is None:
                 return False
-            self._write(lambda: self.ledger.save_trial(trial))
+            self._patiently(lambda: self.ledger.save_trial(trial))
         files = [self.workspace.root / artifact.path for artifact in outcome.artifacts]
         present = [file for file in files if file.is_file()]
 
@@ -246,22 +250,13 @@ class Books:
 
     def _remember_told(self) -> None:
         """What a killed process did not come to remember is told once more."""
-        self._write(lambda: self.ledger.set_mirrored(self.plan.spec.name, self._told))
+        self._patiently(lambda: self.ledger.set_mirrored(self.plan.spec.name, self._told))
         self._told = []
 
     def _know(self, trial: TrialRecord) -> None:
         if trial.number not in self.trials:
             self.of_point.setdefault((trial.study, trial.point), []).append(trial.number)
         self.trials[trial.number] = trial
-
-    def _write(self, action: Callable[[], T]) -> T:
-        """Do it as the sweep's driver: another may have taken over while this one slept or waited."""
-
-        def as_driver() -> T:
-            self.lease.check()
-            return action()
-
-        return self._patiently(as_driver)
 
     def _patiently(self, action: Callable[[], T]) -> T:
         return patiently(action, self.say)

@@ -282,7 +282,6 @@ def test_a_driver_that_slept_past_its_lease_writes_nothing_over_what_the_next_on
 
     with pytest.MonkeyPatch.context() as slept:
         slept.setattr("sweeps.verdicts.judge", sleep_over_the_third_trial)
-        slept.setattr("storage.lease.UNSURE_AFTER_S", -1)
         lost = frontune("run", file, "--workspace", workspace)
     assert lost.exit_code == 2
     assert "sweep 'small' has been taken over by process 7 on elsewhere" in lost.stderr
