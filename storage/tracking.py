@@ -24,7 +24,7 @@ from storage.mlflow_store import prepare_store, quiet_migrations
 from storage.mlflow_view import TAG, view_links, view_state
 from storage.records import Measurement, TrialRecord, TrialState
 from storage.tracking_errors import RunGone, TrackingAway, TrackingError, border
-from storage.workspace import folder_name
+from storage.workspace import folder_name, path_inside
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -154,7 +154,11 @@ class Tracker:
         found: Experiment | None = self._client.get_experiment_by_name(name)
         if found is None:
             root = self._artifact_root
-            place = None if root is None else (root.absolute() / folder_name(name)).as_uri()
+            place = (
+                None
+                if root is None
+                else path_inside(root.absolute().parent, f"{root.name}/{folder_name(name)}").as_uri()
+            )
             tags = {NOTE: note, TAG: view_state()}
             made = str(self._client.create_experiment(name, artifact_location=place, tags=tags))
             self._client.set_experiment_tag(made, NOTE, f"{note}\n\n{view_links(made)}")

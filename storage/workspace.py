@@ -17,6 +17,8 @@ from storage.stores import DATABASE, LEDGER, remember, stores_of
 
 DRAFTS = ".*.tmp"
 """Files are written under such a name and then moved to their own."""
+SWEEP_FOLDERS = ("adapters", "checkpoints", "logs", "outcomes", "predictions", "reports")
+"""Folders of the workspace in which each sweep has one of its own."""
 
 
 class NoWorkspace(FrontuneError):
@@ -48,7 +50,13 @@ class Workspace:
         return cls(root)
 
     def make_folders(self, sweep: str) -> None:
-        """Make the folders that a sweep's trials write to, for a mistake there should not cost a trial."""
+        """Make the folders that a sweep's trials write to, for a mistake there should not cost a trial.
+
+        Raises FrontuneError also where another of the sweep's folders leads elsewhere.
+        """
+        for kind in SWEEP_FOLDERS:
+            self._folder(kind, sweep)
+        self.sweep_reports(sweep)
         for folder in (self.sweep_adapters(sweep), self.checkpoint_file(sweep, 0).parent):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -71,8 +79,8 @@ class Workspace:
 
     def remove_drafts(self, sweep: str) -> None:
         """Remove what a killed process of the sweep left half-written; nobody else may be running it."""
-        for folder in ("adapters", "checkpoints", "outcomes", "predictions", "reports"):
-            for draft in (self.root / folder / folder_name(sweep)).glob(DRAFTS):
+        for kind in SWEEP_FOLDERS:
+            for draft in self._folder(kind, sweep).glob(DRAFTS):
                 draft.unlink(missing_ok=True)
 
     @property
@@ -94,33 +102,23 @@ class Workspace:
         """Where MLflow keeps files."""
         return self.root / "mlartifacts"
 
-    @property
-    def adapters(self) -> Path:
-        """Where trained weights are kept."""
-        return self.root / "adapters"
-
-    @property
-    def reports(self) -> Path:
-        """Where tables, plots and CSV files are written."""
-        return self.root / "reports"
-
     def adapter_file(self, sweep: str, number: int) -> Path:
         """Return where a trial's trained weights belong; a name that could leave the folder is refused."""
         if number < 0:
             raise FrontuneError(f"a trial's number is {number}; wanted 0 or more")
-        return self.sweep_adapters(sweep) / f"trial-{number:04d}.safetensors"
+        return self._file("adapters", sweep, f"trial-{number:04d}.safetensors")
 
     def predictions_file(self, sweep: str, number: int) -> Path:
         """Return where the texts that a trial generated belong, one a line."""
-        return self.root / "predictions" / folder_name(sweep) / f"trial-{number:04d}.txt"
+        return self._file("predictions", sweep, f"trial-{number:04d}.txt")
 
     def outcomes_file(self, sweep: str, number: int) -> Path:
         """Return where what a trial's score is the mean of belongs, a line for each row."""
-        return self.root / "outcomes" / folder_name(sweep) / f"trial-{number:04d}.outcomes.txt"
+        return self._file("outcomes", sweep, f"trial-{number:04d}.outcomes.txt")
 
     def checkpoint_file(self, sweep: str, number: int) -> Path:
         """Return where the state of a trial that has not ended belongs."""
-        return self.root / "checkpoints" / folder_name(sweep) / f"trial-{number:04d}.safetensors"
+        return self._file("checkpoints", sweep, f"trial-{number:04d}.safetensors")
 
     def forget_state(self, sweep: str, number: int) -> None:
         """Remove the state of a trial that has ended; one that cannot be removed is no loss."""
@@ -129,27 +127,44 @@ class Workspace:
 
     def logs(self, sweep: str) -> Path:
         """Return where a sweep's workers write what they print."""
-        return self.root / "logs" / folder_name(sweep)
+        return self._folder("logs", sweep)
+
+    def sweep_reports(self, sweep: str) -> Path:
+        """Return where a sweep's tables and plots are written; none of the files there may lead elsewhere."""
+        folder = self._folder("reports", sweep)
+        for file in folder.glob("*"):
+            self.inside(str(file.relative_to(self.root)))
+        return folder
 
     def inside(self, relative: str) -> Path:
-        """Return a path that was remembered relative to the workspace; raises FrontuneError where it leads
-        out of the folder of the workspace that it names, also by a link."""
-        path = self.root / relative
-        top = Path(relative).parts[:1]
-        if Path(relative).is_absolute() or ".." in Path(relative).parts or not top:
-            raise FrontuneError(f"{relative!r} is no path inside the workspace {self.root}")
-        # The folder itself may lie elsewhere: whoever made it a link wanted that.
-        if not path.resolve().is_relative_to((self.root / top[0]).resolve()):
-            raise FrontuneError(f"{path} leads out of the workspace by a link")
-        return path
+        """Return a path of the workspace, remembered or made from a name, as `path_inside` does."""
+        return path_inside(self.root, relative)
 
     def directions_file(self, base_fingerprint: str, site: str) -> Path:
         """Return where the singular directions of one of a base's matrices are cached."""
-        return self.root / "directions" / folder_name(base_fingerprint) / f"{site}.safetensors"
+        return self._file("directions", base_fingerprint, f"{folder_name(site)}.safetensors")
 
     def sweep_adapters(self, sweep: str) -> Path:
         """Return where a sweep's trained weights are kept."""
-        return self.adapters / folder_name(sweep)
+        return self._folder("adapters", sweep)
+
+    def _folder(self, kind: str, name: str) -> Path:
+        return self.inside(f"{kind}/{folder_name(name)}")
+
+    def _file(self, kind: str, name: str, file: str) -> Path:
+        return self.inside(f"{kind}/{folder_name(name)}/{file}")
+
+
+def path_inside(root: Path, relative: str) -> Path:
+    """Return `relative` in the folder `root`; raises FrontuneError where it leads out of the folder of `root`
+    that it names first, also by a link."""
+    path, parts = root / relative, Path(relative).parts
+    if Path(relative).is_absolute() or ".." in parts or not parts or "\0" in relative:
+        raise FrontuneError(f"{relative!r} is no path inside the workspace {root}")
+    # The folder itself may lie elsewhere: whoever made it a link wanted that.
+    if not path.resolve().is_relative_to((root / parts[0]).resolve()):
+        raise FrontuneError(f"{path} leads out of the workspace by a link")
+    return path
 
 
 def _sqlite_url(path: Path) -> str:

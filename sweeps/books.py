@@ -171,7 +171,7 @@ class Books:
         self.send_missed(now=True)
         self._remember_told()
         front = {t.number for t in pareto_front(trials)}
-        reports = self.workspace.reports / self.plan.spec.name
+        reports = self.workspace.sweep_reports(self.plan.spec.name)
         files = results_if_possible(reports, self.plan.spec.name, trials, self.say) if front else []
         if not self._open_parent():
             self.say(f"MLflow has not been told of {len(self._untold)} trials; the next run of it does so")
@@ -224,7 +224,7 @@ class Books:
             if trial.mlflow_run_id is None:
                 return False
             self._patiently(lambda: self.ledger.save_trial(trial))
-        files = [self.workspace.root / artifact.path for artifact in outcome.artifacts]
+        files = [self.workspace.inside(artifact.path) for artifact in outcome.artifacts]
         present = [file for file in files if file.is_file()]
 
         def finish(tracker: Tracker) -> bool:

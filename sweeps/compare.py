@@ -62,7 +62,7 @@ def row_values(trials: Iterable[TrialRecord], ledger: Ledger, workspace: Workspa
 
 def _outcomes(trial: TrialRecord, ledger: Ledger, workspace: Workspace) -> list[float]:
     kept = [a.path for a in ledger.artifacts(trial.sweep, trial.number) if a.kind == "outcomes"]
-    files = [file for path in kept if (file := workspace.root / path).is_file()]
+    files = [file for path in kept if (file := workspace.inside(path)).is_file()]
     return [float(line) for line in files[0].read_text(encoding="utf-8").splitlines()] if files else []
 
 

@@ -38,7 +38,7 @@ def fill_missing(plan: Plan, books: Books) -> None:
 def _kept_texts(trial: TrialRecord, books: Books) -> list[str]:
     """The trial's file of predictions, one a line; none where it was not kept."""
     for artifact in books.left_by(trial.sweep, trial.number)[1]:
-        file = books.workspace.root / artifact.path
+        file = books.workspace.inside(artifact.path)
         if artifact.kind == "predictions" and file.is_file():
             return file.read_text(encoding="utf-8").split("\n")[:-1]
     return []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import click
 
@@ -102,7 +101,7 @@ def _open_split(spec: SweepSpec, sweep: str, ledger: Ledger) -> HeldOut:
 
 def _score(trial: TrialRecord, split: HeldOut, ledger: Ledger, workspace: Workspace) -> list[Measurement]:
     kept = [a.path for a in ledger.artifacts(trial.sweep, trial.number) if a.kind == "adapter"]
-    file = workspace.root / Path(kept[0]) if kept else None
+    file = workspace.inside(kept[0]) if kept else None
     if file is None or not file.exists():
         raise FrontuneError(f"the adapter of {trial.sweep}/{trial.number} is not in the workspace any more")
     found = rescore(split.base(), split.data, file)

@@ -17,7 +17,7 @@ from dashboards.report.render import render
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import TrialRecord
-from storage.workspace import Workspace, folder_name
+from storage.workspace import Workspace
 from sweeps.compare import row_values
 from sweeps.provenance import package_version
 from sweeps.rerun import rerun_command
@@ -60,7 +60,7 @@ def _single(found: Found) -> Iterator[Found]:
 
 
 def _default_file(workspace: Workspace, name: str) -> Path:
-    folder = workspace.reports / folder_name(name)
+    folder = workspace.sweep_reports(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

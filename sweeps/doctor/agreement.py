@@ -46,7 +46,7 @@ class Sweep:
     def _mirror(self, tracker: Tracker, parent: str, trial: TrialRecord) -> None:
         run = tracker.start_trial(parent, trial)
         measured = self.ledger.measurements(trial.sweep, trial.number)
-        files = [self.workspace.root / a.path for a in self.ledger.artifacts(trial.sweep, trial.number)]
+        files = [self.workspace.inside(a.path) for a in self.ledger.artifacts(trial.sweep, trial.number)]
         tracker.finish_trial(run, trial, measured, [file for file in files if file.is_file()])
         self.ledger.set_mirrored(trial.sweep, [trial.number])
 
@@ -159,8 +159,8 @@ def _tell(sweep: Sweep, points: list[list[TrialRecord]]) -> None:
 
 
 def _files(sweep: Sweep) -> Iterator[Finding]:
-    root = sweep.workspace.root
-    missing = [a.path for a in sweep.ledger.artifacts(sweep.name) if not (root / a.path).is_file()]
+    inside, artifacts = sweep.workspace.inside, sweep.ledger.artifacts(sweep.name)
+    missing = [artifact.path for artifact in artifacts if not inside(artifact.path).is_file()]
     if missing:
         shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         yield Finding("wrong", sweep.name, f"{len(missing)} files of its trials are gone: {shown}")
