@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
+from rich.console import Console
 
 from dashboards.live.app import make_app
 from dashboards.live.filters import Filters, front_figure
@@ -27,7 +28,9 @@ from storage.ledger import Ledger
 from storage.read_only import open_read_only
 from storage.records import Measurement, RungScore, SweepRecord, TrialOutcome, TrialProgress, TrialState
 from storage.workspace import Workspace
+from sweeps.display import Display
 from sweeps.introduction import note_of
+from sweeps.trial import Progress
 from tests.conftest import Frontune
 from tests.report_pages import NOW, read_page
 from tests.test_pareto import make_trial
@@ -206,6 +209,19 @@ def test_a_terminal_is_told_nothing_planted(planted: Path, frontune: Frontune) -
         assert said.exit_code == 0, said.output
         assert "\x1b" not in said.stdout
         assert "\x07" not in said.stdout
+
+
+def test_bars_of_running_trials_take_no_text_for_rich_markup() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=400, color_system="truecolor")
+    with Display(console, "planted", 3) as display:
+        for number, text in enumerate(("[/red]x", "[red]y", PLANTED[6])):
+            trial = make_trial(number=number, title=text, label=text, state="failed", reason=text)
+            display.started(trial)
+            display.stepped(Progress(number, 1, 4, 0.5, 100.0))
+            display.ended(trial)
+    assert "trial 0 [/red]x [/red]x" in output.getvalue()
+    assert "\x1b[31m" not in output.getvalue()
 
 
 def _drawn(figure: dict[str, Any]) -> list[str]:
