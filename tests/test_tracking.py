@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +90,26 @@ def client(tracker: Tracker, workspace: Workspace) -> Any:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(workspace.tracking_uri)
+
+
+def test_the_view_that_the_note_leads_to_shows_what_trials_have(
+    tracker: Tracker, client: Any, sweep: str
+) -> None:
+    parent = tracker.start_sweep(sweep, "note", {})
+    run_id = tracker.start_trial(parent, replace(TRIAL, sweep=sweep))
+    ended = replace(TRIAL, sweep=sweep, state="complete", score=0.5, lr=1e-3)
+    tracker.finish_trial(run_id, ended, [], [])
+    experiment, run = client.get_experiment_by_name(sweep), client.get_run(run_id)
+    note = experiment.tags["mlflow.note.content"]
+    keys = re.findall(rf"#/experiments/{experiment.experiment_id}/runs\?viewStateShareKey=(\w+)", note)
+    assert len(keys) == 2
+    state = json.loads(experiment.tags[f"mlflow.sharedViewState.{keys[0]}"])
+    known = {f"metrics.`{name}`" for name in run.data.metrics}
+    known |= {f"params.`{name}`" for name in run.data.params} | {f"tags.`{name}`" for name in run.data.tags}
+    # It is known of a sweep that has ended which trials are on its front.
+    assert {state["orderByKey"], *state["selectedColumns"]} <= known | {"tags.`pareto`"}
+    for axis in ("xaxis", "yaxis"):
+        assert state["compareRunCharts"][0][axis]["key"] in run.data.metrics
 
 
 def test_a_sweep_is_an_experiment_with_a_note_and_a_parent_run(
