@@ -162,7 +162,8 @@ def path_inside(root: Path, relative: str) -> Path:
     if Path(relative).is_absolute() or ".." in parts or not parts or "\0" in relative:
         raise FrontuneError(f"{relative!r} is no path inside the workspace {root}")
     # The folder itself may lie elsewhere: whoever made it a link wanted that.
-    if not path.resolve().is_relative_to((root / parts[0]).resolve()):
+    top, real = os.path.realpath(root / parts[0]), os.path.realpath(path)
+    if real != top and not real.startswith(os.path.join(top, "")):
         raise FrontuneError(f"{path} leads out of the workspace by a link")
     return path
 
