@@ -31,10 +31,15 @@ MOST_DRAWN_AS_SVG = 3000
 """With more points the browser draws them by WebGL: 100,000 elements of SVG cannot be panned."""
 
 
-def tradeoff_figure(trials: Sequence[TrialRecord], title: str, others: Sequence[Point] = ()) -> go.Figure:
-    """Draw a sweep's trials, with `others`' points beside them."""
+def tradeoff_figure(
+    trials: Sequence[TrialRecord],
+    title: str,
+    others: Sequence[Point] = (),
+    untrained: float | None = None,
+) -> go.Figure:
+    """Draw a sweep's trials, with `others`' points beside them; `untrained` is the base's own score."""
     points = [*tradeoff_points(trials), *others]
-    return plot_tradeoff(points, title, pruned_points(trials), front_band(replicates(trials)))
+    return plot_tradeoff(points, title, pruned_points(trials), front_band(replicates(trials)), untrained)
 
 
 def plot_tradeoff(
@@ -42,11 +47,13 @@ def plot_tradeoff(
     title: str,
     pruned: Sequence[Point] = (),
     band: Sequence[BandStep] = (),
+    untrained: float | None = None,
 ) -> go.Figure:
     """Draw the points on a logarithmic axis of parameters, with the Pareto front as a step line.
 
     `pruned` trials are faint; `band` is how far the front may move (`front_band`). Points of 0 parameters
-    have no place on that axis: the best of them is a dotted horizontal line instead.
+    have no place on that axis: the best of them is a dotted horizontal line instead, and so is the score of
+    the `untrained` base.
     """
     import plotly.graph_objects as go
 
@@ -55,13 +62,13 @@ def plot_tradeoff(
     figure = go.Figure(layout=layout(title, "Trainable parameters", y_title))
     if first is None:
         return say(figure, "no completed trial yet")
-    figure.update_yaxes(range=_y_range(points, pruned))
+    y_range = _y_range(points, pruned, untrained)
+    figure.update_yaxes(range=y_range)
     drawn = [p for p in points if p.trainable_params > 0]
     if drawn or pruned:
         figure.update_xaxes(**x_scale([p.trainable_params for p in drawn or pruned]))
-        figure.add_traces(_traces(drawn, pruned, band))
-    _add_fine_tune_line(figure, points)
-    _add_untrained_line(figure, points)
+        figure.add_traces(_traces(drawn, pruned, band, y_range))
+    _add_lines(figure, points, first.metric, untrained)
     return figure
 
 
@@ -75,7 +82,9 @@ def x_scale(params: Sequence[int]) -> dict[str, Any]:
     return {"range": (low, high), "nticks": ticks, "tickformat": tick_format}
 
 
-def _traces(drawn: Sequence[Point], pruned: Sequence[Point], band: Sequence[BandStep]) -> list[Any]:
+def _traces(
+    drawn: Sequence[Point], pruned: Sequence[Point], band: Sequence[BandStep], y_range: tuple[float, float]
+) -> list[Any]:
     import plotly.graph_objects as go
 
     crowd = len(drawn) + len(pruned) > MOST_DRAWN_AS_SVG
@@ -90,7 +99,7 @@ def _traces(drawn: Sequence[Point], pruned: Sequence[Point], band: Sequence[Band
     for (source, _), mine in groups.items():
         of_group = [paper_trace(mine)] if source else method_traces(mine, crowd)
         traces += [marks(**trace) for trace in of_group]
-    return [*traces, go.Scatter(**_front_text(drawn, own, pruned))] if own else traces
+    return [*traces, go.Scatter(**_front_text(drawn, own, y_range))] if own else traces
 
 
 def _x_range(params: Sequence[int]) -> tuple[float, float]:
@@ -99,18 +108,21 @@ def _x_range(params: Sequence[int]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _y_range(points: Sequence[Point], pruned: Sequence[Point]) -> tuple[float, float]:
+def _y_range(
+    points: Sequence[Point], pruned: Sequence[Point], untrained: float | None
+) -> tuple[float, float]:
     every = (*points, *pruned)
     scale = score_scale(every[0].metric)
-    low = min(scale * (p.score - (p.std or 0.0)) for p in every)
-    high = max(scale * (p.score + (p.std or 0.0)) for p in every)
+    lines = [] if untrained is None else [scale * untrained]
+    low = min([*(scale * (p.score - (p.std or 0.0)) for p in every), *lines])
+    high = max([*(scale * (p.score + (p.std or 0.0)) for p in every), *lines])
     margin = max(0.06 * (high - low), 0.01 * scale)
     return low - margin, high + 1.3 * margin
 
 
-def _front_text(drawn: Sequence[Point], own: Sequence[Point], pruned: Sequence[Point]) -> dict[str, Any]:
+def _front_text(drawn: Sequence[Point], own: Sequence[Point], y_range: tuple[float, float]) -> dict[str, Any]:
     scale = score_scale(own[0].metric)
-    labels = place_labels(own, scale, _x_range([p.trainable_params for p in drawn]), _y_range(drawn, pruned))
+    labels = place_labels(own, scale, _x_range([p.trainable_params for p in drawn]), y_range)
     return {
         "x": [label.point.trainable_params for label in labels],
         "y": [scale * label.point.score for label in labels],
@@ -125,24 +137,30 @@ def _front_text(drawn: Sequence[Point], own: Sequence[Point], pruned: Sequence[P
     }
 
 
-def _add_fine_tune_line(figure: go.Figure, points: Sequence[Point]) -> None:
+def _add_lines(figure: go.Figure, points: Sequence[Point], metric: str, untrained: float | None) -> None:
+    """What to compare with: the best full fine-tuning, and the base as it is."""
     full = [p for p in points if p.method == "fine_tune" and not p.source]
     if full and len(full) < len(points):
         best = max(full, key=lambda p: p.score)
-        _add_line(figure, best, "dash", f"{best.title}: ", "top left")
+        _add_line(figure, best.score, f"{best.title}: {_score(best)}", best.metric, "dash", "top left")
+    of_nothing = max((p for p in points if p.trainable_params == 0), key=lambda p: p.score, default=None)
+    if untrained is not None:
+        text = f"Untrained base: {print_score(untrained, None, metric)}"
+        _add_line(figure, untrained, text, metric, "dot", "bottom right")
+    elif of_nothing is not None:
+        text = f"0 parameters: {_score(of_nothing)}"
+        _add_line(figure, of_nothing.score, text, of_nothing.metric, "dot", "bottom right")
 
 
-def _add_untrained_line(figure: go.Figure, points: Sequence[Point]) -> None:
-    untrained = [p for p in points if p.trainable_params == 0]
-    if untrained:
-        _add_line(figure, max(untrained, key=lambda p: p.score), "dot", "0 parameters: ", "bottom right")
-
-
-def _add_line(figure: go.Figure, point: Point, dash: str, name: str, position: str) -> None:
+def _add_line(figure: go.Figure, score: float, text: str, metric: str, dash: str, position: str) -> None:
     figure.add_hline(
-        y=score_scale(point.metric) * point.score,
+        y=score_scale(metric) * score,
         line={"color": GREY, "width": 1.2, "dash": dash},
-        annotation_text=plotly_text(name + print_score(point.score, point.std, point.metric)),
+        annotation_text=plotly_text(text),
         annotation_position=position,
         annotation_font={"size": NOTE_SIZE_PX, "color": GREY},
     )
+
+
+def _score(point: Point) -> str:
+    return print_score(point.score, point.std, point.metric)

@@ -211,6 +211,17 @@ class ProvenanceRow(Base):
     device: Mapped[str]
 
 
+class UntrainedRow(Base):
+    __tablename__ = "frontune_untrained"
+    __table_args__ = (UniqueConstraint("sweep", "metric"), Index(None, "identity"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sweep: Mapped[str] = mapped_column(ForeignKey("frontune_sweeps.name"))
+    identity: Mapped[str]
+    metric: Mapped[str]
+    value: Mapped[float]
+
+
 class RefusalRow(Base):
     __tablename__ = "frontune_refusals"
     __table_args__ = (UniqueConstraint("sweep", "method", "label"),)

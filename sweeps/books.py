@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from storage.records import (
 )
 from storage.rungs import add_rung
 from storage.tracking import RunGone, Tracker
+from storage.untrained import save_untrained, untrained_elsewhere, untrained_scores
 from storage.workspace import Workspace
 from sweeps.interrupts import held_back
 from sweeps.introduction import note_of, tags_of
@@ -142,6 +143,23 @@ class Books:
         """A trial was scored at a rung."""
         self._patiently(lambda: add_rung(self.ledger, self.plan.spec.name, found))
 
+    def knows_untrained(self, identity: str) -> bool:
+        """Whether the score of the sweep's untrained base is known, if from another sweep."""
+        name = self.plan.spec.name
+        if self._patiently(lambda: untrained_scores(self.ledger, name)):
+            return True
+        found = self._patiently(lambda: untrained_elsewhere(self.ledger, identity))
+        if found:
+            self.untrained(identity, found)
+        return bool(found)
+
+    def untrained(self, identity: str, scores: Mapping[str, float]) -> None:
+        """The sweep's untrained base was scored."""
+        self._patiently(lambda: save_untrained(self.ledger, self.plan.spec.name, identity, scores))
+
+    def _untrained_score(self) -> float | None:
+        return untrained_scores(self.ledger, self.plan.spec.name).get(self.plan.data.metric)
+
     def refuse(self, refusal: Refusal) -> bool:
         """Remember what is not trained and why; return whether it was new."""
         if refusal in self._refusals:
@@ -171,8 +189,9 @@ class Books:
         self.send_missed(now=True)
         self._remember_told()
         front = {t.number for t in pareto_front(trials)}
-        reports = self.workspace.sweep_reports(self.plan.spec.name)
-        files = results_if_possible(reports, self.plan.spec.name, trials, self.say) if front else []
+        name = self.plan.spec.name
+        reports = self.workspace.sweep_reports(name)
+        files = results_if_possible(reports, name, trials, self._untrained_score, self.say) if front else []
         if not self._open_parent():
             self.say(f"MLflow has not been told of {len(self._untold)} trials; the next run of it does so")
             return files

@@ -24,9 +24,10 @@ from sweeps.point import Point
 from sweeps.progress_notes import ProgressNotes
 from sweeps.pruning import rung_number
 from sweeps.retrying import put_back
-from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent
+from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, Untrained
 from sweeps.trial_records import PlannedTrial, pruned, reused
 from sweeps.turns import Turns
+from sweeps.untrained import UntrainedBase
 from sweeps.verdicts import Verdicts
 
 CLOSED_WITHIN_S = 10.0
@@ -93,6 +94,7 @@ class Driver:
         dealer = opened_dealer(books, self.added, self.display.say)
         self._verdicts = Verdicts(self.plan, books.workspace, self.display.say)
         self._failures = Failures(spec.max_retries, spec.max_failures)
+        self._untrained = UntrainedBase(self.plan, books)
         self._notes = ProgressNotes(books.ledger, spec.name)
         self._turns = Turns(self.plan, books, self.budget, dealer, self.display, self.provenance.git_commit)
 
@@ -114,7 +116,7 @@ class Driver:
         while self.executor.capacity and (planned := self._turns.next(bool(self._running))):
             number = planned.record.number
             if number in self._running:
-                self.executor.submit(planned.spec)
+                self._submit(planned)
                 continue
             source = self.books.twin(planned.record)
             if source is None and not self._affordable(planned):
@@ -126,7 +128,12 @@ class Driver:
                 self._end(reused(record, source, *self.books.left_by(source.sweep, source.number)))
                 continue
             self.display.started(record)
-            self.executor.submit(planned.spec)
+            self._submit(planned)
+
+    def _submit(self, planned: PlannedTrial) -> None:
+        planned = self._untrained.asked(planned, self._running)
+        self._running[planned.record.number] = planned
+        self.executor.submit(planned.spec)
 
     def _affordable(self, planned: PlannedTrial) -> bool:
         """Whether its tokens may still be trained; raises Stopped where they may not and nothing runs."""
@@ -146,6 +153,8 @@ class Driver:
             self._running[event.number] = planned.with_tokens(event.train_tokens)
             self.display.stepped(event)
             self._notes.stepped(event)
+        elif isinstance(event, Untrained):
+            self._untrained.scored(event)
         elif isinstance(event, Scoring):
             self.display.scoring(event.number)
         elif isinstance(event, Rung):

@@ -12,8 +12,13 @@ from methods.errors import FrontuneError
 from storage.records import TrialRecord
 
 
-def write_results(folder: Path, name: str, trials: Sequence[TrialRecord]) -> list[Path]:
-    """Write pareto.csv, trials.csv, table.md and tradeoff.html; return their paths."""
+def write_results(
+    folder: Path, name: str, trials: Sequence[TrialRecord], untrained: float | None = None
+) -> list[Path]:
+    """Write pareto.csv, trials.csv, table.md and tradeoff.html; return their paths.
+
+    `untrained` is the score of the base alone.
+    """
     from dashboards.plot_files import write_plot
     from dashboards.tradeoff import tradeoff_figure
 
@@ -24,17 +29,21 @@ def write_results(folder: Path, name: str, trials: Sequence[TrialRecord]) -> lis
     write_csv(every, [trials], front_only=False)
     markdown = render_markdown(table_rows(trials), not_shown(trials))
     write_atomically(table, markdown.encode(), "the table")
-    write_plot(tradeoff_figure(trials, name), plot)
+    write_plot(tradeoff_figure(trials, name, untrained=untrained), plot)
     return [front, every, table, plot]
 
 
 def results_if_possible(
-    folder: Path, name: str, trials: Sequence[TrialRecord], say: Callable[[str], None]
+    folder: Path,
+    name: str,
+    trials: Sequence[TrialRecord],
+    untrained: Callable[[], float | None],
+    say: Callable[[str], None],
 ) -> list[Path]:
     """Write the same, or say why not: they follow from the ledger, and can be written at any time, and a
     full disk should not end a run."""
     try:
-        return write_results(folder, name, trials)
+        return write_results(folder, name, trials, untrained())
     except (FrontuneError, OSError) as error:
         say(f"the results are not written: {error}; the next run of the sweep does so")
         return []

@@ -21,7 +21,7 @@ class TrialSpec:
 
     `adapter_file` is where its weights go. `point` is the Optuna trial that asked for it. After each step in
     `rungs` its whole state is written to `checkpoint_file`, from which it goes on if that is there already,
-    and, with `score_rungs`, it is scored.
+    and, with `score_rungs`, it is scored. With `score_untrained` the base itself is scored before.
     """
 
     sweep: str
@@ -34,6 +34,7 @@ class TrialSpec:
     rungs: tuple[int, ...] = ()
     score_rungs: bool = False
     checkpoint_file: str = ""
+    score_untrained: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,15 @@ class Progress:
     loss: float
     tokens_per_second: float
     train_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """What the base scored before a trial began, metric by metric; `generated` as in a result."""
+
+    number: int
+    metrics: Mapping[str, float]
+    generated: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ class Failed:
     kind: FailureKind = "error"
 
 
-TrialEvent = Progress | Scoring | Rung | Finished | Failed
+TrialEvent = Progress | Untrained | Scoring | Rung | Finished | Failed
 
 
 @dataclass(frozen=True)

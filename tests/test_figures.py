@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from dashboards.figures import figure_names
+from dashboards.figure_source import Source
+from dashboards.figures import draw_figure, figure_in_words, figure_names
+from storage.ledger import Ledger
+from storage.records import SweepRecord
+from storage.untrained import save_untrained
 from tests.conftest import Frontune
+from tests.test_pareto import make_trial
 
 PAGE = (Path(__file__).parents[1] / "docs" / "figures.md").read_text(encoding="utf-8")
 OF_ONE_SWEEP = [name for name in figure_names() if name != "low_data"]
@@ -36,3 +42,17 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(frontune: Frontune, tmp_
     assert "unknown figure 'pie'" in result.stderr
     assert all(name in result.stderr for name in figure_names())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_of_pruned_trials_alone_is_drawn_and_said(tmp_path: Path) -> None:
+    trials = [make_trial(sweep="s", number=n, state="pruned", score=0.1 * n) for n in range(3)]
+    with closing(Ledger.open(f"sqlite:///{tmp_path / 'new.db'}")) as ledger:
+        sweep = SweepRecord("s", "tiny", "mnli", "accuracy", {}, trials[0].created_at)
+        ledger.add_sweep(sweep)
+        save_untrained(ledger, "s", "identity", {"accuracy": 0.05})
+        source = Source("s", [sweep], {"s": trials}, ledger, False, list, list)
+        assert len(draw_figure("tradeoff", source).data) > 0
+        assert figure_in_words("tradeoff", source).sentence == (
+            "0 configurations of 0 methods by trainable parameters and MNLI-m accuracy. "
+            "3 pruned trials as small points. The untrained base scores 5.0."
+        )

@@ -32,6 +32,7 @@ from storage.records import (
     TrialRecord,
 )
 from storage.rungs import add_rung, rung_scores
+from storage.untrained import save_untrained, untrained_scores
 from tests.schemas import schema_differences
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -298,6 +299,17 @@ def test_a_ledger_of_the_second_schema_learns_how_far_running_trials_are(tmp_pat
         assert progress_of(ledger, "old") == []
         save_progress(ledger, "old", [TrialProgress(1, 4, 9, NOON, 1, NOON)])
         assert [each.step for each in progress_of(ledger, "old")] == [4]
+
+
+def test_a_ledger_of_the_third_schema_has_no_score_of_an_untrained_base_yet(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    file.write_bytes((Path(__file__).parent / "golden" / "ledger-0003.db").read_bytes())
+    with closing(Ledger.open(f"sqlite:///{file}")) as ledger:
+        assert [(t.state, t.score) for t in ledger.trials("old")] == [("complete", 0.5), ("running", None)]
+        assert [each.losses for each in progress_of(ledger, "old")] == [((1, 2.5),)]
+        assert untrained_scores(ledger, "old") == {}
+        save_untrained(ledger, "old", "identity", {"accuracy": 0.25})
+        assert untrained_scores(ledger, "old") == {"accuracy": 0.25}
 
 
 def test_progress_is_that_of_running_trials_and_the_last_that_was_told(ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 import sweeps.running
 from methods.errors import FrontuneError
+from storage.untrained import untrained_scores
 from sweeps.executors.base import Executor
 from sweeps.executors.crew import MOST_IN_VAIN
 from sweeps.executors.processes import process_crew
@@ -25,7 +27,7 @@ from sweeps.trial import Failed, Finished, Progress, TrialEvent
 from tests.conftest import SHORT, Frontune, SweepFile
 from tests.events import drained, ended, first
 from tests.runners import DiesAtARung, LosesItsDevice, Scripted, Tells, scripted_trial
-from tests.sweep_outcomes import outcome
+from tests.sweep_outcomes import ledger_of, outcome
 from tests.test_interruptions import MakeWorkspace
 
 ROOT = Path(__file__).parents[1]
@@ -237,6 +239,8 @@ def test_a_sweep_in_two_processes_finds_what_it_finds_in_one(
     result = frontune("run", file, "--workspace", workspace)
     assert result.exit_code == 0, result.output
     assert outcome(workspace) == sweep_here
+    with closing(ledger_of(workspace)) as ledger:
+        assert untrained_scores(ledger, "small").keys() == {"accuracy", "loss"}
     assert {log.name for log in (workspace / "logs" / "small").iterdir()} == {"worker-0.log", "worker-1.log"}
 
 

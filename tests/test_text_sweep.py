@@ -136,7 +136,8 @@ def test_a_metric_that_raises_fails_its_trial_with_the_traceback_after_a_retry(
 
     def score(self: OwnData, examples: Sequence[Example], texts: Sequence[str]) -> Scores:
         judged.append(1)
-        if len(judged) in (1, 2, 3):
+        # Before a trial the untrained base is judged, until it has a score.
+        if len(judged) in (1, 2, 3, 4, 6):
             raise ValueError("a defect of the metric")
         return Scores({"exact_match": 0.5})
 

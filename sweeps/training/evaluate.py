@@ -19,7 +19,8 @@ from sweeps.training.decoding import Decoding
 from sweeps.training.generate import generate
 from sweeps.training.pack import label_states
 from sweeps.training.parts import in_parts
-from sweeps.training.slot import Diverged, Slot
+from sweeps.training.scorable import Scorable
+from sweeps.training.slot import Diverged
 
 EVAL_POSITIONS = {"cpu": 512, "cuda": 16384}
 """Positions in one evaluation batch by device: a CPU is fastest while a batch stays in its cache
@@ -46,13 +47,13 @@ class Evaluation:
     outcomes: tuple[float, ...] = ()
 
 
-Asked = tuple[Slot, Sequence[Row]]
+Asked = tuple[Scorable, Sequence[Row]]
 """A slot and the rows that it is scored on."""
 Scored = Evaluation | Diverged
 """What came of it; one slot's divergence is no other's."""
 
 
-def evaluate_likelihood(base: FrozenBase, slot: Slot, rows: Sequence[Row], pad_id: int) -> Evaluation:
+def evaluate_likelihood(base: FrozenBase, slot: Scorable, rows: Sequence[Row], pad_id: int) -> Evaluation:
     """Return the accuracy over all rows, by group, and the loss on the right completion's tokens.
 
     Raises Diverged where a likelihood is not a number.
@@ -61,7 +62,7 @@ def evaluate_likelihood(base: FrozenBase, slot: Slot, rows: Sequence[Row], pad_i
 
 
 def evaluate_text(
-    base: FrozenBase, slot: Slot, rows: Sequence[Row], pad_id: int, eos_id: int, decoding: Decoding
+    base: FrozenBase, slot: Scorable, rows: Sequence[Row], pad_id: int, eos_id: int, decoding: Decoding
 ) -> Evaluation:
     """Return the loss on the completions' tokens, and what the slot generates for each row."""
     return _or_raise(evaluate_texts(base, [(slot, rows)], pad_id, eos_id, decoding))
@@ -131,7 +132,7 @@ def _scored(rows: Sequence[Row], likelihoods: Sequence[Tensor]) -> Scored:
     return Evaluation(metrics["accuracy"], metrics, tokens, outcomes=tuple(map(float, hits)))
 
 
-def _likelihoods(base: FrozenBase, asked: Sequence[tuple[Slot, Row]], pad_id: int) -> list[Tensor]:
+def _likelihoods(base: FrozenBase, asked: Sequence[tuple[Scorable, Row]], pad_id: int) -> list[Tensor]:
     """For each row the log-likelihood of each of its candidates, summed over the candidate's tokens; a
     slot's rows are neighbours."""
     parts = [(slot, [row for _, row in mine]) for slot, mine in groupby(asked, key=lambda each: each[0])]
@@ -152,7 +153,7 @@ def _likelihoods(base: FrozenBase, asked: Sequence[tuple[Slot, Row]], pad_id: in
     return values
 
 
-def _by_length(asked: Sequence[tuple[Slot, Row]], base: FrozenBase) -> list[list[int]]:
+def _by_length(asked: Sequence[tuple[Scorable, Row]], base: FrozenBase) -> list[list[int]]:
     """The numbers of rows in batches of about `batch_positions`, rows of like length together, and within a
     batch those of a slot."""
     positions = batch_positions(base.device.type, base.dtype)

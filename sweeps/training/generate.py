@@ -18,7 +18,7 @@ from methods.frozen import FrozenBase, Placed
 from sweeps.training.batches import Row
 from sweeps.training.decoding import Decoding
 from sweeps.training.parts import in_parts
-from sweeps.training.slot import Slot
+from sweeps.training.scorable import Scorable
 
 GENERATED_POSITIONS = {"cpu": 8192, "cuda": 131072}
 """Positions, over all beams, that the cache of one batch may hold, by device."""
@@ -29,7 +29,7 @@ Asked = tuple[int, int]
 
 def generate(
     base: FrozenBase,
-    prompts: Sequence[tuple[Slot, Sequence[Row]]],
+    prompts: Sequence[tuple[Scorable, Sequence[Row]]],
     decoding: Decoding,
     pad_id: int,
     eos_id: int,
@@ -49,7 +49,7 @@ def generate(
 
 
 def _batches(
-    prompts: Sequence[tuple[Slot, Sequence[Row]]], decoding: Decoding, device: str
+    prompts: Sequence[tuple[Scorable, Sequence[Row]]], decoding: Decoding, device: str
 ) -> list[list[Asked]]:
     """Prompts of like length together, longest first; within a batch a slot's rows are neighbours."""
     cost = {
@@ -69,13 +69,13 @@ def _batches(
     return [sorted(batch) for batch in batches]
 
 
-def _length(slot: Slot, row: Row) -> int:
+def _length(slot: Scorable, row: Row) -> int:
     return len(row.prompt) + sum(slot.method.virtual_tokens)
 
 
 def _generate_batch(
     base: FrozenBase,
-    prompts: Sequence[tuple[Slot, Sequence[Row]]],
+    prompts: Sequence[tuple[Scorable, Sequence[Row]]],
     batch: Sequence[Asked],
     decoding: Decoding,
     pad_id: int,
@@ -101,7 +101,7 @@ def _generate_batch(
     return sequences_BT[:, length:]
 
 
-def _lay_out(tokens_BT: Tensor, attention_BT: Tensor, at: int, slot: Slot, row: Row) -> list[int]:
+def _lay_out(tokens_BT: Tensor, attention_BT: Tensor, at: int, slot: Scorable, row: Row) -> list[int]:
     """Write a prompt into its row of the batch; return the columns of its virtual tokens."""
     l_p, l_i = slot.method.virtual_tokens
     length = tokens_BT.shape[1]
@@ -113,7 +113,7 @@ def _lay_out(tokens_BT: Tensor, attention_BT: Tensor, at: int, slot: Slot, row: 
 
 
 def _place(
-    slot: Slot, mine: Sequence[int], virtual: list[list[int]], beams: int, device: torch.device
+    slot: Scorable, mine: Sequence[int], virtual: list[list[int]], beams: int, device: torch.device
 ) -> Placed:
     """transformers runs the beams of a row as neighbouring rows, so that a slot's range grows with them."""
     columns_BV = torch.tensor(virtual, device=device).repeat_interleave(beams, 0) if virtual[0] else None

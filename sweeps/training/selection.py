@@ -13,13 +13,14 @@ from storage.checkpoints import load_tensors
 from sweeps.training.batches import cut_to
 from sweeps.training.evaluate import Evaluation, Scored, evaluate_likelihoods, evaluate_texts
 from sweeps.training.recipe import Recipe
+from sweeps.training.scorable import Scorable
 from sweeps.training.slot import Diverged, Slot
 
 if TYPE_CHECKING:
     from sweeps.data import TaskData
 
 
-def evaluate(base: FrozenBase, data: TaskData, slot: Slot) -> Evaluation:
+def evaluate(base: FrozenBase, data: TaskData, slot: Scorable) -> Evaluation:
     """Score a slot on the rows that selection uses, or let it generate the text that the task scores.
 
     Raises Diverged where its likelihoods are not numbers.
@@ -30,7 +31,7 @@ def evaluate(base: FrozenBase, data: TaskData, slot: Slot) -> Evaluation:
     return found
 
 
-def evaluate_all(base: FrozenBase, data: TaskData, slots: Sequence[Slot]) -> list[Scored]:
+def evaluate_all(base: FrozenBase, data: TaskData, slots: Sequence[Scorable]) -> list[Scored]:
     """Score several slots, whose rows share batches."""
     generated = data.decoding.max_new_tokens if data.decoding else 0
     asked, cut = [], []

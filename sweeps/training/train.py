@@ -17,7 +17,8 @@ from sweeps.training.pack import Pack
 from sweeps.training.selection import evaluate_all
 from sweeps.training.trial_failure import NO_MEMORY, check_device, failed
 from sweeps.training.trial_run import TrialRun
-from sweeps.trial import Failed, Finished, Scoring, TrialEvent, TrialSpec
+from sweeps.training.untrained import evaluate_untrained
+from sweeps.trial import Failed, Finished, Scoring, TrialEvent, TrialSpec, Untrained
 
 if TYPE_CHECKING:
     from sweeps.data import TaskData
@@ -37,6 +38,7 @@ class PackRunner:
         self._together = self._growth.most
         self._emptied = False
         self._lower: LowerLayers | None = None
+        self._has_told_untrained = False
         self._waiting: list[TrialSpec] = []
         self._runs: dict[int, TrialRun] = {}
 
@@ -110,10 +112,15 @@ class PackRunner:
                 self._growth.has_room = room_on(base.device, held_memory_bytes(base.device))
             for other in self._runs.values():
                 other.spent.peak_memory_bytes = None
+            untrained = self._untrained(base, trial)
             try:
                 self._runs[trial.number] = run = TrialRun.open(base, self._data, trial, self._lower_layers())
                 if len(self._runs) > 1:
                     run.spent.peak_memory_bytes = None
+                # Not before: while the trial is nowhere, there seems to be room for another.
+                if untrained is not None:
+                    self._has_told_untrained = True
+                    yield untrained
                 yield from run.gone_on()
             except Exception as error:
                 found = failed(trial.number, error)
@@ -132,6 +139,18 @@ class PackRunner:
         # All of them may have failed together, each for the others.
         self._growth.shrink(max(len(self._runs), among // 2))
         self._waiting.insert(0, trial)
+
+    def _untrained(self, base: FrozenBase, trial: TrialSpec) -> Untrained | None:
+        """Score the base; where that cannot be the trial says why, which is scored in the same way."""
+        if not trial.score_untrained or self._has_told_untrained:
+            return None
+        try:
+            found = evaluate_untrained(base, self._data)
+        except Exception as error:
+            check_device(error)
+            release_memory(base.device)
+            return None
+        return Untrained(trial.number, found.metrics, found.generated)
 
     def _lower_layers(self) -> LowerLayers:
         if self._lower is None:
