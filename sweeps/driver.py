@@ -161,7 +161,10 @@ class Driver:
             self._at_rung(planned, event)
         elif isinstance(event, Finished):
             outcome = self._verdicts.finished(planned, event.result)
-            self._failed(planned, outcome) if isinstance(outcome, Failed) else self._end(outcome)
+            if isinstance(outcome, Failed):
+                self._failed(planned, outcome)
+            else:
+                self._end(outcome)
         elif isinstance(event, Failed):
             self._failed(planned, event)
 
