@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.ledger import Ledger
@@ -22,8 +21,8 @@ from storage.schema import (
     is_missing_file,
     known_revision,
     location,
+    opening,
     prepare_sqlite,
-    sentence,
 )
 
 PATIENCE_S = 1.0
@@ -36,22 +35,15 @@ def open_read_only(url: str) -> Ledger:
     Raises NoLedger where there is none, LedgerError where its schema is another than this code's.
     """
     engine = _engine(url)
-    try:
+    with opening(engine):
         revision = None if is_missing_file(engine) else known_revision(engine)
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise LedgerError(f"cannot open the ledger {location(engine)}: {sentence(error)}") from error
-    except LedgerError:
-        engine.dispose()
-        raise
-    if revision is None:
-        raise NoLedger(f"no ledger in {location(engine)}; 'frontune run' makes one")
-    if revision != HEAD:
-        engine.dispose()
-        raise LedgerError(
-            f"the ledger {location(engine)} was written by an older Frontune (schema {revision}, this one "
-            f"reads {HEAD}); 'frontune list' brings it up to date"
-        )
+        if revision is None:
+            raise NoLedger(f"no ledger in {location(engine)}; 'frontune run' makes one")
+        if revision != HEAD:
+            raise LedgerError(
+                f"the ledger {location(engine)} was written by an older Frontune (schema {revision}, this "
+                f"one reads {HEAD}); 'frontune list' brings it up to date"
+            )
     return Ledger(engine)
 
 

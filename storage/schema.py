@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
@@ -41,15 +43,23 @@ def open_engine(url: str, *, create: bool) -> Engine:
         raise LedgerError(
             f"cannot use {shown!r} as a ledger{reason}; wanted sqlite:///PATH or postgresql+DRIVER://..."
         ) from error
-    try:
+    with opening(engine):
         _make_current(engine, create=create)
+    return engine
+
+
+@contextmanager
+def opening(engine: Engine) -> Iterator[None]:
+    """Within it a ledger is opened; where that fails nothing of the engine stays open, and one sentence says
+    why."""
+    try:
+        yield
     except SQLAlchemyError as error:
         engine.dispose()
         raise LedgerError(f"cannot open the ledger {location(engine)}: {sentence(error)}") from error
     except FrontuneError:
         engine.dispose()
         raise
-    return engine
 
 
 def location(engine: Engine) -> str:
