@@ -26,6 +26,9 @@ from click.testing import CliRunner, Result
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from methods.frozen import FrozenBase
+    from sweeps.data import TaskData
+
 MORE_WORDS = ("true", "neither", "false", "question", "answer", "?", ",", "or")
 Frontune = Callable[..., Result]
 SweepFile = Callable[..., Path]
@@ -55,6 +58,25 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
         folder
     )
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def frozen(base: str) -> FrozenBase:
+    """That base, loaded."""
+    from methods.loading import load_base
+
+    return load_base(base)
+
+
+@pytest.fixture(scope="module")
+def data(base: str) -> TaskData:
+    """A few rows of the demo, tokenised for it."""
+    from methods.loading import load_tokenizer
+    from sweeps.data import prepare_data, read_examples
+    from sweeps.settings import TaskSettings
+
+    settings = TaskSettings(name="demo", train_examples=24, eval_examples=20)
+    return prepare_data(read_examples(settings), load_tokenizer(base))
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,9 @@ import torch
 
 from methods.errors import FrontuneError
 from methods.frozen import FrozenBase
-from methods.loading import load_base, load_tokenizer
-from sweeps.data import TaskData, prepare_data, read_examples
+from sweeps.data import TaskData
 from sweeps.executors.base import DeviceLost
 from sweeps.executors.inline import InlineExecutor
-from sweeps.settings import TaskSettings
 from sweeps.training import evaluate as evaluate_module
 from sweeps.training import generate as generate_module
 from sweeps.training.decoding import Decoding
@@ -36,17 +34,6 @@ MakeSpec = Callable[[int], TrialSpec]
 Crowded = Callable[[str], None]
 METHOD = "lora(r_q=2, r_v=2)"
 N = 4
-
-
-@pytest.fixture(scope="module")
-def frozen(base: str) -> FrozenBase:
-    return load_base(base)
-
-
-@pytest.fixture(scope="module")
-def data(base: str) -> TaskData:
-    settings = TaskSettings(name="demo", train_examples=24, eval_examples=20)
-    return prepare_data(read_examples(settings), load_tokenizer(base))
 
 
 @pytest.fixture

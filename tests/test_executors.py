@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from methods.errors import FrontuneError
-from methods.loading import load_base, load_tokenizer
-from sweeps.data import TaskData, prepare_data, read_examples
+from methods.loading import load_base
+from sweeps.data import TaskData
 from sweeps.executors.base import Executor
 from sweeps.executors.inline import InlineExecutor
 from sweeps.executors.processes import process_crew
 from sweeps.executors.ray_crew import ray_crew
 from sweeps.executors.trainer import SweepTrainer
-from sweeps.settings import TaskSettings
 from sweeps.training.recipe import Recipe
 from sweeps.training.train import train_trial
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialSpec
@@ -27,12 +26,6 @@ MakeExecutor = Callable[[SweepTrainer], Executor]
 MakeTrial = Callable[..., TrialSpec]
 KINDS = ("inline", "processes", "ray")
 SLOTS = 2
-
-
-@pytest.fixture(scope="module")
-def data(base: str) -> TaskData:
-    settings = TaskSettings(name="demo", train_examples=24, eval_examples=20)
-    return prepare_data(read_examples(settings), load_tokenizer(base))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from multiprocessing import active_children
@@ -244,40 +244,34 @@ def test_a_sweep_in_two_processes_finds_what_it_finds_in_one(
     assert {log.name for log in (workspace / "logs" / "small").iterdir()} == {"worker-0.log", "worker-1.log"}
 
 
-def test_a_sweep_whose_worker_is_killed_in_mid_trial_loses_nothing(
+@pytest.mark.parametrize(
+    ("dies", "said"),
+    [
+        (DiesAtARung, ["was killed, as by a system that is out of memory", "; again (1 of 1)"]),
+        (
+            LosesItsDevice,
+            ["DeviceLost: AcceleratorError: CUDA error: device-side assert triggered (worker 0"],
+        ),
+    ],
+)
+def test_a_sweep_whose_worker_dies_in_mid_trial_loses_nothing(
     make_workspace: MakeWorkspace,
     frontune: Frontune,
     sweep_file: SweepFile,
     sweep_here: list[Any],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    dies: Callable[..., Any],
+    said: list[str],
 ) -> None:
     real = sweeps.running.trainer
-    monkeypatch.setattr("sweeps.running.trainer", lambda plan: DiesAtARung(real(plan), tmp_path / "died"))
+    monkeypatch.setattr("sweeps.running.trainer", lambda plan: dies(real(plan), tmp_path / "died"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     workspace, file = make_workspace(), sweep_file(executor="processes", **SHORT)
     result = frontune("run", file, "--workspace", workspace)
     assert result.exit_code == 0, result.output
-    assert "was killed, as by a system that is out of memory" in result.stdout
-    assert "; again (1 of 1)" in result.stdout
-    assert outcome(workspace) == sweep_here
-
-
-def test_a_sweep_whose_worker_loses_its_device_goes_on_in_another_process(
-    make_workspace: MakeWorkspace,
-    frontune: Frontune,
-    sweep_file: SweepFile,
-    sweep_here: list[Any],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    real = sweeps.running.trainer
-    monkeypatch.setattr("sweeps.running.trainer", lambda plan: LosesItsDevice(real(plan), tmp_path / "lost"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    workspace, file = make_workspace(), sweep_file(executor="processes", **SHORT)
-    result = frontune("run", file, "--workspace", workspace)
-    assert result.exit_code == 0, result.output
-    assert "DeviceLost: AcceleratorError: CUDA error: device-side assert triggered (worker 0" in result.stdout
+    for text in said:
+        assert text in result.stdout
     assert outcome(workspace) == sweep_here
 
 

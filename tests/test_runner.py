@@ -11,9 +11,7 @@ import torch
 
 from methods.base import Edit, Rows
 from methods.frozen import FrozenBase
-from methods.loading import load_base, load_tokenizer
-from sweeps.data import TaskData, prepare_data, read_examples
-from sweeps.settings import TaskSettings
+from sweeps.data import TaskData
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
@@ -28,17 +26,6 @@ MIXED = (
     "prefix_layer(l_p=2, l_i=0)",
     "lora(r_q=1, dropout=0.2) + prefix_embed(l_p=2, l_i=0)",
 )
-
-
-@pytest.fixture(scope="module")
-def frozen(base: str) -> FrozenBase:
-    return load_base(base)
-
-
-@pytest.fixture(scope="module")
-def data(base: str) -> TaskData:
-    settings = TaskSettings(name="demo", train_examples=24, eval_examples=20)
-    return prepare_data(read_examples(settings), load_tokenizer(base))
 
 
 @pytest.fixture
