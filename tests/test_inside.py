@@ -17,11 +17,11 @@ from storage.ledger import Ledger
 from storage.records import Artifact, SweepRecord, TrialOutcome
 from storage.tracking import Tracker
 from storage.workspace import SWEEP_FOLDERS, Workspace
-from sweeps.books import Books
 from sweeps.compare import row_values
 from sweeps.doctor.agreement import Sweep
 from sweeps.filling import _kept_texts
 from sweeps.held_out import _score
+from sweeps.told import Told
 from tests.conftest import Frontune, SweepFile
 from tests.report_pages import NOW
 from tests.test_pareto import make_trial
@@ -141,7 +141,7 @@ def test_nobody_follows_a_remembered_path_out(
         lambda: row_values([trial], ledger, workspace),
         lambda: _score(trial, anything, ledger, workspace),
         lambda: _kept_texts(trial, books),
-        lambda: Books._send(books, outcome),
+        lambda: Told.send(books, outcome),
         lambda: Sweep(workspace, ledger, tracker, swept, (trial,)).tell_mlflow([trial]),
     ]
     for read in readers:
