@@ -116,15 +116,11 @@ def render_low_data_csv(points: Sequence[LowDataPoint]) -> str:
 
 def render_low_data_rich(points: Sequence[LowDataPoint]) -> Table:
     """Return the table for a terminal."""
-    return render_grid_rich(*low_data_cells(points))
-
-
-def render_grid_rich(headings: list[str], rows: list[list[str]], best: set[tuple[int, int]]) -> Table:
-    """Return a table of these cells for a terminal; `best` is bold."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    headings, rows, best = low_data_cells(points)
     table = Table(box=box.SIMPLE_HEAD)
     for at, heading in enumerate(headings):
         table.add_column(Text(heading), justify="right" if at else "left")

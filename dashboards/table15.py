@@ -16,6 +16,7 @@ from dashboards.pareto import direction, front_of
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.printing import one_line, print_count, print_lr, print_score, print_seeds, score_title
 from dashboards.replicates import Replicates, partly_pruned, replicates, scored
+from dashboards.rich_table import rich_table
 from storage.records import TrialRecord, TrialState
 
 if TYPE_CHECKING:
@@ -88,21 +89,7 @@ def not_shown(trials: Iterable[TrialRecord]) -> str:
 
 def render_rich(rows: Sequence[TableRow], footer: str = "") -> Table:
     """Return the table for a terminal; a line divides the methods, the best score is bold."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, caption=footer or None, caption_justify="left")
-    for index, heading in enumerate(_headings(rows)):
-        # Two lines for the long headings leave the width to the hyperparameters.
-        text = Text("\n".join(heading.rsplit(" ", 1)))
-        table.add_column(text, justify="right" if index > 1 else "left", overflow="fold", no_wrap=index > 1)
-    for row, starts, ends in _with_group_edges(rows):
-        cells = _cells(row, starts, _has_replicates(rows))
-        texts = [Text(cell) for cell in cells]
-        texts[3].stylize("bold" if row.is_best else "")
-        table.add_row(*texts, end_section=ends)
-    return table
+    return rich_table(*table_cells(rows), footer)
 
 
 def render_markdown(rows: Sequence[TableRow], footer: str = "") -> str:

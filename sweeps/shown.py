@@ -13,17 +13,16 @@ from rich.console import Console
 from dashboards.beside import paper_low_data, paper_rows
 from dashboards.figure_source import Source
 from dashboards.files import check_writable
-from dashboards.latex import latex_text, render_latex
+from dashboards.latex import latex_text
 from dashboards.low_data import (
     LowDataPoint,
     low_data_points,
-    render_grid_rich,
     render_low_data_csv,
     render_low_data_latex,
     render_low_data_markdown,
     render_low_data_rich,
 )
-from dashboards.markdown import markdown_table, markdown_text
+from dashboards.markdown import markdown_text
 from dashboards.printing import one_line
 from dashboards.table15 import (
     TableRow,
@@ -34,11 +33,17 @@ from dashboards.table15 import (
     render_table15_latex,
     table_rows,
 )
-from dashboards.text_table import LAYOUTS, text_cells, text_csv, text_rows
+from dashboards.text_table import LAYOUTS
 from methods.errors import FrontuneError, unknown_name
-from storage.curves import curves
 from storage.ledger import Ledger
 from storage.records import SweepRecord, TrialRecord
+from sweeps.text_layout import (
+    is_wide_enough,
+    measured_rows,
+    print_text_csv,
+    print_text_table,
+    text_layout,
+)
 
 if TYPE_CHECKING:
     from dashboards.figure_source import Importance
@@ -71,17 +76,16 @@ def find(ledger: Ledger, name: str) -> Found:
 
 
 def print_table(ledger: Ledger, name: str, form: str, paper: bool, layout: str | None = None) -> None:
-    """Print the table, as Table 16 where sweeps differ in the number of examples, else as Table 15."""
+    """Print the table in this layout, else as Table 16 where sweeps differ in the number of examples, as
+    Table 14 or 18 where their task is of one and the terminal wide enough, and as Table 15 of all others."""
     found = find(ledger, name)
-    if layout in LAYOUTS:
-        for sweep in found.sweeps:
-            _print_heading(found, sweep, form)
-            _print(_text_table(ledger, found.trials[sweep.name], layout, form))
-        return
     if layout == "16" and not found.is_low_data:
         raise FrontuneError(f"layout 16 is for sweeps of several numbers of examples; {name} is not such")
-    if found.is_low_data and layout != "15":
+    if found.is_low_data and layout in (None, "16"):
         _print(_low_data_table(_low_data(ledger, found, paper), form))
+        return
+    fitting = layout or text_layout(found.sweeps)
+    if fitting in LAYOUTS and _print_text(ledger, found, form, paper, fitting, is_asked_for=bool(layout)):
         return
     if form == "csv":
         click.echo(_csv(found, paper), nl=False)
@@ -92,6 +96,28 @@ def print_table(ledger: Ledger, name: str, form: str, paper: bool, layout: str |
         rows = _rows(found, sweep, paper)
         render = {"rich": render_rich, "markdown": render_markdown, "latex": render_table15_latex}[form]
         _print(render(rows, not_shown(trials)))
+
+
+def _print_text(
+    ledger: Ledger, found: Found, form: str, paper: bool, layout: str, is_asked_for: bool
+) -> bool:
+    """Print all metrics of generated text; return whether they were, which in a terminal that is too narrow
+    they are only where they were asked for."""
+    tables = {
+        sweep.name: measured_rows(ledger, sweep, found.trials[sweep.name], layout, paper)
+        for sweep in found.sweeps
+    }
+    if form == "csv":
+        print_text_csv(tables, layout)
+        return True
+    fits = form != "rich" or all(is_wide_enough(rows, layout, Console()) for rows in tables.values())
+    if not (fits or is_asked_for):
+        click.echo(f"too narrow for Table {layout} with all metrics: --layout {layout} prints it anyway")
+        return False
+    for sweep in found.sweeps:
+        _print_heading(found, sweep, form)
+        print_text_table(tables[sweep.name], found.trials[sweep.name], layout, form)
+    return True
 
 
 def _print_heading(found: Found, sweep: SweepRecord, form: str) -> None:
@@ -183,22 +209,6 @@ def _low_data_table(points: list[LowDataPoint], form: str) -> object:
         "latex": render_low_data_latex,
     }
     return renders[form](points)
-
-
-def _text_table(ledger: Ledger, trials: Sequence[TrialRecord], layout: str, form: str) -> object:
-    """All metrics of generated text on the validation split, laid out as Table 14 or 18."""
-    measured, numbers = {}, [t.number for t in trials]
-    sweep = trials[0].sweep if trials else ""
-    for metric in LAYOUTS[layout]:
-        found = curves(ledger, sweep, numbers, metric, "validation")
-        measured[metric] = {number: values[-1][1] for number, values in found.items()}
-    rows = text_rows(trials, measured, layout)
-    if form == "csv":
-        return text_csv(rows, layout)
-    cells = text_cells(rows, layout)
-    if form == "rich":
-        return render_grid_rich(*cells)
-    return markdown_table(*cells, n_names=2) if form == "markdown" else render_latex(*cells)
 
 
 def _print(table: object) -> None:

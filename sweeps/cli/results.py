@@ -70,13 +70,12 @@ def pareto(name: str, workspace: str, json_file: Path | None, **options: Any) ->
     "--layout",
     type=click.Choice(["14", "15", "16", "18"]),
     default=None,
-    help="Which of the LoRA paper's tables [default: 15; of a low-data study, 16].",
+    help="Which of the LoRA paper's tables [default: 15; of webnlg 14, of e2e 18, of a low-data study 16].",
 )
 @paper_option
 @workspace_option
 def table(name: str, form: str, layout: str | None, paper: bool, workspace: str) -> None:
-    """Print the results of the sweep NAME, laid out as Table 15 of the LoRA paper; those of a low-data
-    study as Table 16."""
+    """Print the results of the sweep NAME, laid out as the LoRA paper's table of its task."""
     from sweeps.commands import table_command
 
     table_command(name, workspace, form, paper, layout)

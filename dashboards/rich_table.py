@@ -1,0 +1,44 @@
+"""A table of results for a terminal: names on the left, numbers on the right, a line between methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+
+
+def rich_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], best: set[tuple[int, int]], footer: str = ""
+) -> Table:
+    """Return the table; `best`, as (row, column), is bold, and a row that names its method begins a group."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, caption=footer or None, caption_justify="left")
+    for at, heading in enumerate(headings):
+        # Two lines for the long headings leave the width to the hyperparameters.
+        text = Text("\n".join(heading.rsplit(" ", 1)))
+        table.add_column(text, justify="right" if at > 1 else "left", overflow="fold", no_wrap=at > 1)
+    for number, row in enumerate(rows):
+        texts = [Text(cell) for cell in row]
+        for at, text in enumerate(texts):
+            text.stylize("bold" if (number, at) in best else "")
+        is_last = number + 1 == len(rows) or rows[number + 1][0] != ""
+        table.add_row(*texts, end_section=is_last)
+    return table
+
+
+def table_width(table: Table, console: Console) -> Measurement:
+    """Return the fewest characters a line that hold the table's numbers whole, and those that hold all."""
+    from rich.measure import Measurement, measure_renderables
+
+    # As if there were no end to a line: a console's own width would bound the answer.
+    endless = console.options.update(max_width=10_000)
+    for column in table.columns[2:]:
+        column.min_width = measure_renderables(console, endless, [column.header, *column.cells]).maximum
+    return Measurement.get(console, endless, table)
