@@ -36,6 +36,9 @@ _OTHER_SYMBOLS = tuple(
     " diamond-tall diamond-wide triangle-left triangle-right triangle-ne triangle-sw circle-cross".split()
 )
 
+_WITHOUT_DOT = ("bowtie", "hourglass", "circle-cross")
+"""Plotly has these without a dot in them."""
+
 
 def appearance(method: str) -> Appearance:
     """Return how a method is drawn; an unknown one (a plugin) gets the same look in every process."""
@@ -45,6 +48,12 @@ def appearance(method: str) -> Appearance:
     digest = zlib.crc32(method.encode("utf-8"))
     color = _OTHER_COLORS[digest % len(_OTHER_COLORS)]
     return Appearance(color, _OTHER_SYMBOLS[digest // len(_OTHER_COLORS) % len(_OTHER_SYMBOLS)])
+
+
+def hollow(symbol: str) -> str:
+    """Return a marker's outline with a dot in it, the mark of what was trained elsewhere; the paper's points
+    are outlines alone."""
+    return f"{symbol}-open" if symbol in _WITHOUT_DOT else f"{symbol}-open-dot"
 
 
 def method_order(method: str) -> tuple[int, str]:

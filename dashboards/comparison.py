@@ -56,7 +56,7 @@ def best_candidate(trials: Sequence[TrialRecord], method: str, at: int | None) -
         raise FrontuneError(
             f"{method} has no configuration of at most {at:,} parameters; its least is {fewest:,}"
         )
-    return Candidate(max(small, key=lambda g: (g.score, -g.first.number)), len(small))
+    return Candidate(max(small, key=lambda g: (g.score, -g.first.place)), len(small))
 
 
 def compare(

@@ -1,10 +1,11 @@
-"""What figures are drawn from: a sweep, or those of one file, their trials, and the ledger for the rest."""
+"""What figures are drawn from: a sweep, or those of one file, their results, and the ledger for the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dashboards.imported import trained_here
 from dashboards.low_data import LowDataPoint
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
@@ -29,12 +30,13 @@ class Importance:
 class Source:
     """The sweeps of a name in their file's order; with `paper`, the LoRA paper's numbers are drawn as well.
 
-    The last two are computed by `sweeps`, when a figure asks for them.
+    `results` are their trials and what was imported. The last two are computed by `sweeps`, when a figure
+    asks for them.
     """
 
     name: str
     sweeps: Sequence[SweepRecord]
-    trials: Mapping[str, Sequence[TrialRecord]]
+    results: Mapping[str, Sequence[TrialRecord]]
     ledger: Ledger
     paper: bool
     low_data: Callable[[], list[LowDataPoint]]
@@ -53,4 +55,9 @@ class Source:
     @property
     def own(self) -> Sequence[TrialRecord]:
         """The trials of the one sweep, by number."""
-        return self.trials[self.sweep.name]
+        return trained_here(self.compared)
+
+    @property
+    def compared(self) -> Sequence[TrialRecord]:
+        """The trials of the one sweep, and after them what was imported."""
+        return self.results[self.sweep.name]

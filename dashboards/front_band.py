@@ -57,7 +57,7 @@ def front_band(groups: Sequence[Replicates]) -> list[BandStep]:
 
 def _that_may_be_best(groups: Sequence[Replicates]) -> list[Replicates]:
     """Leave out what no resample can bring above all cheaper ones: of 100,000 configurations nearly all."""
-    ordered = sorted(groups, key=lambda g: (g.first.trainable_params, g.first.number))
+    ordered = sorted(groups, key=lambda g: (g.first.trainable_params, g.first.place))
     kept, sure = [], -np.inf
     for group in ordered:
         scores = group.scores

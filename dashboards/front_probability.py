@@ -40,7 +40,7 @@ def front_probabilities(groups: Sequence[Replicates], cost: Cost = "trainable_pa
     groups = [group for group in groups if prices[id(group)] is not None]
     if all(group.n == 1 for group in groups):
         return {}
-    ordered = sorted(groups, key=lambda group: (prices[id(group)], group.first.number))
+    ordered = sorted(groups, key=lambda group: (prices[id(group)], group.first.place))
     means, grid = _resampled_means([_higher_is_better(group) for group in ordered])
     # For each configuration and each of its means: the probability that no other beats it.
     unbeaten = [np.ones(len(mean.places)) for mean in means]

@@ -8,17 +8,23 @@ from collections.abc import Sequence
 from dashboards.printing import one_line
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "±": r"$\pm$", "✓": r"$\checkmark$"}
+_SPECIAL |= {"†": r"$\dagger$"}
 # A row that began with a bracket or a star would be taken for what the line break before it is told.
 _SPECIAL |= {"[": "{[}", "]": "{]}", "*": "{*}", "<": r"\textless{}", ">": r"\textgreater{}"}
 _SPECIAL |= {"|": r"\textbar{}"} | {each: f"\\{each}" for each in "&%$#_{}"}
 
 
 def render_latex(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], bold: set[tuple[int, int]], footer: str = ""
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    bold: set[tuple[int, int]],
+    footer: str = "",
+    note: str = "",
 ) -> str:
     """Return a tabular: names on the left, numbers on the right; `bold` holds (row, column).
 
-    A row whose first cell is not empty begins a group, before which there is a line where some are empty.
+    A row whose first cell is not empty begins a group, before which there is a line where some are empty. The
+    `note` is printed under the table; the `footer` is a comment.
     """
     grouped = any(not row[0] for row in rows)
     lines = [f"\\begin{{tabular}}{{l{'r' * (len(headings) - 1)}}}", "\\toprule", _line(headings), "\\midrule"]
@@ -29,7 +35,10 @@ def render_latex(
         lines.append(
             " & ".join(f"\\textbf{{{c}}}" if (at, i) in bold else c for i, c in enumerate(cells)) + r" \\"
         )
-    lines += ["\\bottomrule", "\\end{tabular}"]
+    lines.append("\\bottomrule")
+    if note:
+        lines.append(f"\\multicolumn{{{len(headings)}}}{{l}}{{\\footnotesize {latex_text(note)}}} \\\\")
+    lines.append("\\end{tabular}")
     return "\n".join([*lines, *([f"% {one_line(footer)}"] if footer else []), ""])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dashboards.imported import trial_name
 from dashboards.pareto import front_of
 from dashboards.printing import one_line, print_score, score_title
 from dashboards.replicates import Cost, replicates
@@ -57,7 +58,11 @@ def render_front(trials: Sequence[TrialRecord], cost: Cost) -> Table:
         text = heading in ("Method", "Hyperparameters")
         table.add_column(Text(heading), justify="left" if text else "right")
     for group in front:
-        cells = [str(group.first.number), one_line(group.first.title), one_line(group.first.label) or "-"]
+        cells = [
+            trial_name(group.first.number),
+            one_line(group.first.title),
+            one_line(group.first.label) or "-",
+        ]
         if cost != "trainable_params":
             cells.append(f"{group.first.trainable_params:,}")
         cells.append(_print_cost(group.cost(cost) or 0.0, cost))

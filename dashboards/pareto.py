@@ -29,7 +29,7 @@ def front_of(groups: Iterable[Replicates], cost: Cost = "trainable_params") -> l
     """Return the configurations that no other beats, ordered by cost.
 
     One is beaten by another with mean score >= (of metrics such as TER <=) and cost <= with one of them
-    strict; of exact ties the one with the lowest first number stays. One whose cost is not known is left
+    strict; of exact ties the earliest stays, imported ones last. One whose cost is not known is left
     out. O(n log n).
     """
     known = [
@@ -54,4 +54,4 @@ def direction(metric: str) -> int:
 def _cheapest_first(scored: tuple[Replicates, float, float]) -> tuple[float, float, int]:
     """Of the same cost the best first, of exact ties the earliest."""
     group, mean, price = scored
-    return price, -mean, group.first.number
+    return price, -mean, group.first.place

@@ -1,6 +1,7 @@
 """Trials as CSV for spreadsheets and data frames: one row a trial, numbers at full precision.
 
-`is_pareto` and the last four columns are of the trial's configuration, whose seeds are taken together.
+`is_pareto` and the four columns from `score_mean` on are of the trial's configuration, whose seeds are taken
+together. What was imported has numbers below 0.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ AFTER = (
     "score_std",
     "n_seeds",
     "front_probability",
+    "imported_from",
 )
 # What Excel, LibreOffice and Google Sheets take for a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
@@ -86,7 +88,7 @@ def trial_values(
     rows: list[list[Cell]] = []
     for trials in sweeps:
         found = _Means.of(trials, cost)
-        shown = found.front.values() if front_only else sorted(trials, key=lambda t: t.number)
+        shown = found.front.values() if front_only else sorted(trials, key=lambda t: t.place)
         rows += [_row(trial, found, hyperparameters, last) for trial in shown]
     return [*BEFORE, *hyperparameters, *last], rows
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dashboards.appearance import method_order
+from dashboards.imported import trial_name
 from dashboards.pareto import front_of
 from dashboards.printing import one_line, print_lr, print_score, print_share, score_title
 from dashboards.replicates import Replicates, replicates
@@ -24,7 +25,8 @@ class Point:
     """One configuration, its replicates averaged; `score` and `std` (None with one seed) as stored.
 
     `hover` is the whole configuration as plotly's HTML, names escaped. `source` is empty for one's own,
-    else whose number it is. `numbers` are those of its trials.
+    else whose number it is. `numbers` are those of its trials. `imported_from` is the file of what
+    was trained elsewhere.
     """
 
     method: str
@@ -42,6 +44,7 @@ class Point:
     source: str = ""
     n_failed: int = 0
     numbers: tuple[int, ...] = ()
+    imported_from: str | None = None
 
 
 def tradeoff_points(trials: Sequence[TrialRecord]) -> list[Point]:
@@ -119,6 +122,7 @@ def _point(group: Replicates, is_pareto: bool, ending: str = "") -> Point:
         hover=_hover(group, is_pareto) + ending,
         n_failed=group.n_failed,
         numbers=tuple(trial.number for trial in group.trials),
+        imported_from=first.imported_from,
     )
 
 
@@ -127,14 +131,17 @@ def _hover(group: Replicates, is_pareto: bool) -> str:
     share = f" ({print_share(first.trainable_pct)} of the base)" if first.base_params else ""
     seeds = f", {group.seeds} seeds" if group.n + group.n_failed > 1 else f", seed {first.seed}"
     failed = f" ({group.n_failed} failed)" if group.n_failed else ""
-    numbers = ", ".join(str(t.number) for t in group.trials)
+    numbers = ", ".join(trial_name(t.number) for t in group.trials)
+    which = f"trial {numbers}"
+    if first.imported_from is not None:
+        which = f"{numbers}, trained elsewhere, imported from {_escaped(first.imported_from)}"
     score = print_score(group.score, group.std, first.metric)
     lines = [
         f"<b>{plotly_text(first.title)}</b>  {plotly_text(first.label)}".rstrip(),
         f"{plotly_text(score_title(first.task, first.metric))}: {score}{seeds}{failed}",
         f"{first.trainable_params:,} trainable parameters{share}",
         *(f"{_escaped(name)} = {_value(name, v)}" for name, v in _configuration(first)),
-        f"trial {numbers}" + (", on the Pareto front" if is_pareto else ""),
+        which + (", on the Pareto front" if is_pareto else ""),
     ]
     return "<br>".join(lines)
 

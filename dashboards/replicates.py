@@ -74,7 +74,7 @@ def replicates(trials: Iterable[TrialRecord]) -> list[Replicates]:
     trials = list(trials)
     flattered = partly_pruned(trials)
     groups: dict[str, dict[int, TrialRecord]] = {}
-    for trial in sorted(scored(trials), key=lambda t: t.number):
+    for trial in sorted(scored(trials), key=lambda t: t.place):
         if trial.config_hash not in flattered:
             groups.setdefault(trial.config_hash, {}).setdefault(trial.seed, trial)
     failed: dict[str, set[int]] = {}

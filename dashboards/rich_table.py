@@ -19,7 +19,7 @@ def rich_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, caption=footer or None, caption_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, caption=Text(footer) if footer else None, caption_justify="left")
     for at, heading in enumerate(headings):
         # Two lines for the long headings leave the width to the hyperparameters.
         text = Text("\n".join(heading.rsplit(" ", 1)))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from dashboards.appearance import method_order
 from dashboards.front_probability import front_probabilities
+from dashboards.imported import note_of_files
 from dashboards.latex import render_latex
-from dashboards.markdown import markdown_table
+from dashboards.markdown import markdown_table, markdown_text
 from dashboards.pareto import direction, front_of
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.printing import one_line, print_count, print_lr, print_score, print_seeds, score_title
@@ -31,7 +32,8 @@ class TableRow:
     """One configuration, its replicates averaged: `score` and `std` (None with one seed) as stored.
 
     `source` is empty for one's own, else whose number it is. `front_probability` is None where no seed was
-    repeated. The mean is over the `n` seeds that did not fail.
+    repeated. The mean is over the `n` seeds that did not fail. `imported_from` is the file of what was
+    trained elsewhere, whose title bears a mark.
     """
 
     method: str
@@ -50,10 +52,12 @@ class TableRow:
     source: str = ""
     front_probability: float | None = None
     n_failed: int = 0
+    imported_from: str | None = None
 
 
 def table_rows(trials: Sequence[TrialRecord]) -> list[TableRow]:
-    """Return one row for each configuration: methods in the paper's order, then parameters, then label.
+    """Return one row for each configuration: methods in the paper's order, what was imported last in each,
+    then parameters, then label.
 
     `is_pareto` is the front of the averaged rows. Raises FrontuneError if tasks or metrics are mixed.
     """
@@ -70,9 +74,12 @@ def table_rows(trials: Sequence[TrialRecord]) -> list[TableRow]:
         )
         for g in groups
     ]
-    return sorted(
-        rows, key=lambda r: (*method_order(r.method), r.trainable_params, r.label, r.learning_rates)
-    )
+    return sorted(rows, key=_order)
+
+
+def _order(row: TableRow) -> tuple[object, ...]:
+    own = row.imported_from is None
+    return *method_order(row.method), not own, row.trainable_params, row.label, row.learning_rates
 
 
 def not_shown(trials: Iterable[TrialRecord]) -> str:
@@ -89,18 +96,29 @@ def not_shown(trials: Iterable[TrialRecord]) -> str:
 
 def render_rich(rows: Sequence[TableRow], footer: str = "") -> Table:
     """Return the table for a terminal; a line divides the methods, the best score is bold."""
-    return rich_table(*table_cells(rows), footer)
+    return rich_table(*table_cells(rows), "\n".join(lines_under(rows, footer)))
 
 
 def render_markdown(rows: Sequence[TableRow], footer: str = "") -> str:
     """Return the table in GitHub's Markdown; the best score is ``**bold**``."""
     table = markdown_table(*table_cells(rows), n_names=2)
-    return f"{table}\n{footer}\n" if footer else table
+    # A line alone would be one with the line before it.
+    return "\n".join([table, *(f"{markdown_text(line)}\n" for line in lines_under(rows, footer))])
 
 
 def render_table15_latex(rows: Sequence[TableRow], footer: str = "") -> str:
     """Return the table in LaTeX with booktabs; the best score is bold."""
-    return render_latex(*table_cells(rows), footer)
+    return render_latex(*table_cells(rows), footer, note_of(rows))
+
+
+def note_of(rows: Iterable[TableRow]) -> str:
+    """Return the line under a table that says what its mark means; empty where no row bears it."""
+    return note_of_files(row.imported_from for row in rows)
+
+
+def lines_under(rows: Sequence[TableRow], footer: str) -> list[str]:
+    """Return what stands under a table: what its mark means, and the footer, where there are any."""
+    return [one_line(line) for line in (note_of(rows), footer) if line]
 
 
 def table_cells(
@@ -120,7 +138,7 @@ def render_csv(rows: Sequence[TableRow], sweeps: Sequence[str] = ()) -> str:
     `sweeps` names the sweep of each row, for a first column, where there are several.
     """
     headings = ["Method", "Hyperparameters", "# Trainable Parameters", _score_heading(rows)]
-    others = ["Source"] if any(row.source for row in rows) else []
+    others = ["Source"] if any(row.source or row.imported_from for row in rows) else []
     first = ["Sweep"] if sweeps else []
     lines = [[csv_cell(text) for text in (*first, *headings, "Std", "Seeds", "lr", "Front", *others)]]
     for row, sweep in zip_longest(rows, sweeps):
@@ -134,7 +152,7 @@ def render_csv(rows: Sequence[TableRow], sweeps: Sequence[str] = ()) -> str:
             row.n,
             row.learning_rates[0] if len(row.learning_rates) == 1 else _print_rates(row),
             row.is_pareto,
-            *([row.source] if others else []),
+            *([row.imported_from or row.source] if others else []),
         )
         # A lone "-" is no formula, and the paper prints it so.
         lines.append([value if value == "-" else csv_cell(value) for value in values])
@@ -159,6 +177,7 @@ def _table_row(group: Replicates, is_pareto: bool, is_best: bool, chance: float 
         config_hash=first.config_hash,
         front_probability=chance,
         n_failed=group.n_failed,
+        imported_from=first.imported_from,
     )
 
 
@@ -211,7 +230,7 @@ def _front_cell(row: TableRow) -> str:
 
 def _with_group_edges(rows: Sequence[TableRow]) -> list[tuple[TableRow, bool, bool]]:
     """Return each row with whether it is the first and whether it is the last of its method."""
-    methods = [None, *((row.method, row.source) for row in rows), None]
+    methods = [None, *((row.method, row.title, row.source) for row in rows), None]
     return [
         (row, methods[i] != methods[i + 1], methods[i + 2] != methods[i + 1]) for i, row in enumerate(rows)
     ]

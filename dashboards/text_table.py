@@ -84,7 +84,7 @@ def text_csv(rows: Sequence[TextRow], layout: str, sweeps: Sequence[str] = ()) -
     """
     metrics = [f"{m}{s}" for m in LAYOUTS[layout] for s in ("", "_std")]
     first = ["sweep"] if sweeps else []
-    last = ["source"] if any(row.row.source for row in rows) else []
+    last = ["source"] if any(row.row.source or row.row.imported_from for row in rows) else []
     lines = [[*first, "method", "label", "trainable_params", "n", *metrics, "lr", "is_pareto", *last]]
     for text, sweep in zip_longest(rows, sweeps):
         row = text.row
@@ -92,7 +92,7 @@ def text_csv(rows: Sequence[TextRow], layout: str, sweeps: Sequence[str] = ()) -
         rates = row.learning_rates
         lr = rates[0] if len(rates) == 1 else ", ".join(map(str, rates))
         cells = [*([sweep] if sweeps else []), row.title, row.label, row.trainable_params, row.n]
-        cells += [*values, lr, row.is_pareto, *([row.source] if last else [])]
+        cells += [*values, lr, row.is_pareto, *([row.imported_from or row.source] if last else [])]
         lines.append(list(map(csv_cell, cells)))
     return csv_text(lines)
 

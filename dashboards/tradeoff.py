@@ -93,10 +93,11 @@ def _traces(
     lines = [*band_traces(band, own), front_line(own)] if own else []
     traces = [go.Scatter(**line) for line in lines]
     traces += [marks(**trace) for trace in pruned_traces(pruned)]
-    groups: dict[tuple[str, str], list[Point]] = {}
+    groups: dict[tuple[str, str, bool], list[Point]] = {}
     for point in drawn:
-        groups.setdefault((point.source, point.method), []).append(point)
-    for (source, _), mine in groups.items():
+        key = (point.source, point.method, point.imported_from is not None)
+        groups.setdefault(key, []).append(point)
+    for (source, _, _), mine in groups.items():
         of_group = [paper_trace(mine)] if source else method_traces(mine, crowd)
         traces += [marks(**trace) for trace in of_group]
     return [*traces, go.Scatter(**_front_text(drawn, own, y_range))] if own else traces

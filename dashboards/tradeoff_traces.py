@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from dashboards.appearance import appearance
+from dashboards.appearance import Appearance, appearance, hollow
 from dashboards.figure_layout import GREY, INK, score_scale
 from dashboards.front_band import SHARE, BandStep
 from dashboards.points import Point, front_steps, plotly_text
@@ -47,15 +48,16 @@ def band_traces(band: Sequence[BandStep], drawn: Sequence[Point]) -> list[dict[s
 
 
 def method_traces(points: Sequence[Point], crowd: bool) -> list[dict[str, Any]]:
-    """Return one method's error bars, points and entry in the legend, which switches all of them.
+    """Return one method's error bars, points and entry in the legend, which switches all of them; of its own
+    trials, or of what was imported.
 
     In a crowd only the front's points have error bars: the others' would hide everything.
     """
-    look = appearance(points[0].method)
+    look = look_of(points[0])
     scale = score_scale(points[0].metric)
     repeated = [p for p in points if p.std is not None and (p.is_pareto or not crowd)]
     faded = 0.2 if crowd else 0.5
-    shared = {"legendgroup": points[0].method, "mode": "markers", "showlegend": False}
+    shared = {"legendgroup": _legend_group(points[0]), "mode": "markers", "showlegend": False}
     spread = {
         "x": [p.trainable_params for p in repeated],
         "y": [scale * p.score for p in repeated],
@@ -81,6 +83,16 @@ def method_traces(points: Sequence[Point], crowd: bool) -> list[dict[str, Any]]:
     # Without an entry of its own the legend shows the method's first point, faded if it is not on the front.
     entry = legend_entry(points[0].title, {"symbol": look.symbol, "color": look.color, "size": FRONT_SIZE_PX})
     return [shared | spread, shared | markers, shared | entry]
+
+
+def _legend_group(point: Point) -> str:
+    return point.method if point.imported_from is None else f"imported/{point.method}"
+
+
+def look_of(point: Point) -> Appearance:
+    """Its method's colour and marker, which of what was imported is hollow."""
+    look = appearance(point.method)
+    return look if point.imported_from is None else replace(look, symbol=hollow(look.symbol))
 
 
 def pruned_traces(points: Sequence[Point]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -147,11 +147,16 @@ class Ledger:
             return None if row is None else record_of(TrialRecord, row)
 
     def trials(self, sweep: str) -> list[TrialRecord]:
-        """Return the sweep's trials by number."""
+        """Return the sweep's trials by number, without what was imported."""
+        return [trial for trial in self.results(sweep) if trial.imported_from is None]
+
+    def results(self, sweep: str) -> list[TrialRecord]:
+        """Return the sweep's trials by number, and after them what was imported, as it came."""
         # Past the ORM, whose object for each row would take three quarters of the time.
         table = TrialRow.__table__
         columns = [table.c[each.name] for each in fields(TrialRecord)]
-        query = select(*columns).where(table.c.sweep == sweep).order_by(table.c.number)
+        by_place = table.c.number < 0, func.abs(table.c.number)
+        query = select(*columns).where(table.c.sweep == sweep).order_by(*by_place)
         with self.session() as session, without_collection():
             return [TrialRecord(*values) for values in session.connection().execute(query)]
 
@@ -168,6 +173,7 @@ class Ledger:
             select(TrialRow)
             .where(TrialRow.config_hash == config_hash, TrialRow.seed == seed)
             .where(TrialRow.state == "complete", TrialRow.reused_from.is_(None))
+            .where(TrialRow.imported_from.is_(None))
             .order_by(TrialRow.created_at, TrialRow.id)
             .limit(1)
         )

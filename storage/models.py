@@ -134,6 +134,7 @@ class TrialRow(Base):
     reused_from: Mapped[str | None]
     train_tokens: Mapped[int | None] = mapped_column(BigInteger)
     mirrored: Mapped[bool] = mapped_column(server_default=true())
+    imported_from: Mapped[str | None]
 
 
 class MeasurementRow(Base):

@@ -10,6 +10,7 @@ from typing import Literal
 TrialState = Literal["running", "complete", "interrupted", "failed", "pruned", "infeasible"]
 """`pruned`: stopped at a rung, where its score is from; `infeasible`: memory does not suffice for it."""
 Value = int | float | str | bool | None
+_AFTER_ALL_TRIALS = 2**31
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class TrialRecord:
     (``LoRA``, ``r_q = r_v = 2``). `reason` says why a trial failed; `reused_from` is ``SWEEP/NUMBER``
     of the trial whose result was taken over instead of training again. `train_tokens` are the real tokens of
     its steps, also where it did not come to its end; a step that was taken again counts once. `mirrored`:
-    MLflow knows how it ended.
+    MLflow knows how it ended. `imported_from` is the file of a result that was trained elsewhere, which is no
+    trial of the sweep: its number is below 0, and its title bears a mark.
     """
 
     sweep: str
@@ -85,6 +87,12 @@ class TrialRecord:
     reused_from: str | None = None
     train_tokens: int | None = None
     mirrored: bool = False
+    imported_from: str | None = None
+
+    @property
+    def place(self) -> int:
+        """Where it stands among its sweep's results: trials by number, then what was imported, as it came."""
+        return self.number if self.number >= 0 else _AFTER_ALL_TRIALS - self.number
 
     @property
     def trainable_pct(self) -> float:

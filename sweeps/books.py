@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from dashboards.imported import imported_ones
 from dashboards.pareto import pareto_front
 from storage.lease import Lease
 from storage.ledger import Ledger
@@ -163,10 +164,12 @@ class Books:
         trials = list(self.trials.values())
         self.send_missed(now=True)
         self._told.remember_told()
-        front = {t.number for t in pareto_front(trials)}
         name = self.plan.spec.name
-        reports = self.workspace.sweep_reports(name)
-        files = results_if_possible(reports, name, trials, self._untrained_score, self.say) if front else []
+        results = [*trials, *imported_ones(self._patiently(lambda: self.ledger.results(name)))]
+        front = {t.number for t in pareto_front(results)}
+        reports, files = self.workspace.sweep_reports(name), list[Path]()
+        if pareto_front(trials):
+            files = results_if_possible(reports, name, results, self._untrained_score, self.say)
         self._told.finish(ending, trials, front, files)
         return files
 

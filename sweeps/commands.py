@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from dashboards.imported import imported_ones, shown_state, trained_here
 from dashboards.pareto import pareto_front
 from dashboards.printing import one_line
 from methods.errors import FrontuneError
@@ -74,13 +75,13 @@ def _run(specs: Sequence[SweepSpec], where: str, again: str, retry_failed: bool 
 def _print_results(done: SweepRun, plan: Plan, console: Console) -> int:
     """Print the front and what was written; return 1 where no trial has a score."""
     spec = plan.spec
-    trials = _ledger(str(done.workspace.root)).trials(spec.name)
-    n_searched = len(searched(trials, spec.seeds))
+    results = _ledger(str(done.workspace.root)).results(spec.name)
+    n_searched = len(searched(trained_here(results), spec.seeds))
     if done.ending == "complete" and spec.trials is not None and n_searched < spec.trials:
         why = "nothing else is left to try" if len(spec.seeds) == 1 else f"a point takes {len(spec.seeds)}"
         click.echo(f"{n_searched} of {spec.trials} trials: {why}")
     if done.files:
-        print_front(console, trials)
+        print_front(console, results)
     else:
         click.echo("no trial has a score")
     for path in done.files:
@@ -92,7 +93,7 @@ def list_command(workspace: str) -> None:
     """A line for each sweep."""
     ledger = _ledger(workspace)
     for sweep in ledger.sweeps():
-        states = Counter(trial.state for trial in ledger.trials(sweep.name))
+        states = Counter(shown_state(each) for each in ledger.results(sweep.name))
         counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no trials"
         begun = f"begun {sweep.created_at:%Y-%m-%d %H:%M} UTC"
         click.echo(one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {counts}, {begun}"))
@@ -105,10 +106,11 @@ def status_command(name: str, workspace: str) -> None:
     ledger = _ledger(workspace)
     found = find(ledger, name)
     for sweep in found.sweeps:
-        _print_status(sweep, found.trials[sweep.name], ledger.refusals(sweep.name))
+        _print_status(sweep, found.results[sweep.name], ledger.refusals(sweep.name))
 
 
-def _print_status(sweep: SweepRecord, trials: list[TrialRecord], refusals: list[Refusal]) -> None:
+def _print_status(sweep: SweepRecord, results: list[TrialRecord], refusals: list[Refusal]) -> None:
+    trials, imported = trained_here(results), imported_ones(results)
     states = Counter(trial.state for trial in trials)
     budget, seeds = sweep.spec.get("trials"), sweep.spec.get("seeds")
     own = searched(trials, seeds if isinstance(seeds, list) else [0])
@@ -117,14 +119,16 @@ def _print_status(sweep: SweepRecord, trials: list[TrialRecord], refusals: list[
     click.echo(one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {len(own)}{of} trials{more}"))
     for state, n in sorted(states.items()):
         click.echo(f"  {n} {state}")
+    for file, n in sorted(Counter(str(each.imported_from) for each in imported).items()):
+        click.echo(f"  {n} imported from {one_line(file)}")
     for trial in trials:
         if trial.reason:
             what = f"trial {trial.number} {trial.title} {trial.label}".rstrip()
             click.echo(f"  {one_line(f'{what}: {trial.reason.splitlines()[0]}')}")
     for refusal in refusals:
         click.echo(f"  {refusal_line(refusal)}")
-    if pareto_front(trials):
-        print_front(Console(), trials)
+    if pareto_front(results):
+        print_front(Console(), results)
 
 
 def table_command(name: str, workspace: str, form: str, paper: bool, layout: str | None = None) -> None:

@@ -9,6 +9,8 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from dashboards.comparison import best_candidate, compare, render
+from dashboards.imported import imported_note
+from dashboards.printing import one_line
 from methods.errors import FrontuneError, unknown_name
 from storage.ledger import Ledger
 from storage.records import TrialRecord
@@ -31,7 +33,7 @@ def compare_command(
     with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
         found = find(ledger, name)
         for sweep in found.sweeps:
-            trials = found.trials[sweep.name]
+            trials = found.results[sweep.name]
             one, other = (best_candidate(trials, method, most) for method in methods)
             used = [*one.best.trials, *other.best.trials]
             values = (
@@ -42,6 +44,8 @@ def compare_command(
             if len(found.sweeps) > 1:
                 click.echo(sweep.name)
             click.echo(render(compare(one, other, metric or sweep.metric, values)))
+            if note := imported_note(used):
+                click.echo(one_line(note))
 
 
 def _count(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from dashboards.imported import trained_here
 from dashboards.pareto import pareto_front
 from dashboards.trial_files import trial_frame
 from storage.ledger import Ledger
@@ -24,23 +25,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Results:
-    """The trials of a sweep, or of each sweep that one file made, by its name."""
+    """The trials of a sweep, or of each sweep that one file made, by its name, with what was imported."""
 
     name: str
     sweeps: dict[str, list[TrialRecord]]
 
     @property
     def trials(self) -> list[TrialRecord]:
-        """Every trial, by sweep and number."""
-        return [trial for trials in self.sweeps.values() for trial in trials]
+        """Every trial, by sweep and number; what was imported is none."""
+        return [trial for results in self.sweeps.values() for trial in trained_here(results)]
 
     @property
     def front(self) -> list[TrialRecord]:
-        """The trials of each sweep's Pareto front, by trainable parameters."""
+        """What is on each sweep's Pareto front, by trainable parameters."""
         return [trial for trials in self.sweeps.values() for trial in pareto_front(trials)]
 
     def frame(self) -> pd.DataFrame:
-        """A row for each trial, with the columns of the CSV; `is_pareto` marks the front."""
+        """A row for each trial and imported result, with the CSV's columns; `is_pareto` marks the front."""
         return trial_frame(list(self.sweeps.values()))
 
 
@@ -61,7 +62,7 @@ def run(sweep: str | Path, **changes: Any) -> Results:
         if run_sweep(plan, Console()).ending == "interrupted":
             raise KeyboardInterrupt
     specs = [plan.spec for plan in plans]
-    loaded = {spec.name: load_sweep(spec.name, spec.workspace).trials for spec in specs}
+    loaded = {spec.name: load_sweep(spec.name, spec.workspace).sweeps[spec.name] for spec in specs}
     return Results(specs[0].part_of or specs[0].name, loaded)
 
 
@@ -70,4 +71,4 @@ def load_sweep(name: str, workspace: str | Path = "runs") -> Results:
     known by this name."""
     url = Workspace.open(workspace, create=False).database_url
     with closing(Ledger.open(url, create=False)) as ledger:
-        return Results(name, find(ledger, name).trials)
+        return Results(name, find(ledger, name).results)

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from dashboards.files import check_writable
+from dashboards.imported import trained_here
 from dashboards.other_axes import render_front, scored_by
 from dashboards.pareto import front_of
 from dashboards.pareto_csv import write_csv
@@ -44,11 +45,11 @@ def pareto_command(name: str, workspace: str, asked: FrontRequest) -> None:
         (asked.parquet, write_parquet, "the Parquet file"),
     ]
     with closing(Ledger.open(Workspace.open(workspace, create=False).database_url, create=False)) as ledger:
-        trials = dict(find(ledger, name).trials)
+        trials = dict(find(ledger, name).results)
         if asked.metric is not None:
             trials = {sweep: _scored_by(asked.metric, some, ledger) for sweep, some in trials.items()}
     for some in trials.values():
-        _check_cost(some, asked.cost)
+        _check_cost(trained_here(some), asked.cost)
     for file, _, what in wanted:
         if file is not None:
             check_writable(file, what)

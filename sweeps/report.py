@@ -31,7 +31,7 @@ def report_command(name: str, file: Path | None, workspace_path: str) -> None:
         raise FrontuneError(f"cannot write a report to '{file}': got suffix {file.suffix!r}, wanted .html")
     with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
         found = find(ledger, name)
-        if not any(scored(trials) for trials in found.trials.values()):
+        if not any(scored(results) for results in found.results.values()):
             raise FrontuneError(f"sweep {name!r} has no finished trial yet, so there is nothing to report")
         target = file or _default_file(workspace, name)
         check_writable(target, "the report")
@@ -56,7 +56,7 @@ def _page(ledger: Ledger, found: Found, workspace: Workspace) -> str:
 
 def _single(found: Found) -> Iterator[Found]:
     for sweep in found.sweeps:
-        yield Found(sweep.name, [sweep], {sweep.name: found.trials[sweep.name]})
+        yield Found(sweep.name, [sweep], {sweep.name: found.results[sweep.name]})
 
 
 def _default_file(workspace: Workspace, name: str) -> Path:

@@ -13,6 +13,7 @@ from rich.console import Console
 from dashboards.beside import paper_low_data, paper_rows
 from dashboards.figure_source import Source
 from dashboards.files import check_writable
+from dashboards.imported import trained_here
 from dashboards.latex import latex_text
 from dashboards.low_data import (
     LowDataPoint,
@@ -51,11 +52,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Found:
-    """What a name stands for: one sweep, or the sweeps of one file in its order, with their trials."""
+    """What a name stands for: one sweep, or the sweeps of one file in its order, with their trials and what
+    was imported beside them."""
 
     name: str
     sweeps: list[SweepRecord]
-    trials: dict[str, list[TrialRecord]]
+    results: dict[str, list[TrialRecord]]
+
+    @property
+    def trials(self) -> dict[str, list[TrialRecord]]:
+        """The sweeps' own trials."""
+        return {name: trained_here(results) for name, results in self.results.items()}
 
     @property
     def is_low_data(self) -> bool:
@@ -72,7 +79,7 @@ def find(ledger: Ledger, name: str) -> Found:
     if not sweeps:
         files = {str(s.spec["part_of"]) for s in every if s.spec.get("part_of")}
         raise FrontuneError(unknown_name("sweep", name, [*(s.name for s in every), *sorted(files)]))
-    return Found(name, sweeps, {s.name: ledger.trials(s.name) for s in sweeps})
+    return Found(name, sweeps, {s.name: ledger.results(s.name) for s in sweeps})
 
 
 def print_table(ledger: Ledger, name: str, form: str, paper: bool, layout: str | None = None) -> None:
@@ -104,7 +111,7 @@ def _print_text(
     """Print all metrics of generated text; return whether they were, which in a terminal that is too narrow
     they are only where they were asked for."""
     tables = {
-        sweep.name: measured_rows(ledger, sweep, found.trials[sweep.name], layout, paper)
+        sweep.name: measured_rows(ledger, sweep, found.results[sweep.name], layout, paper)
         for sweep in found.sweeps
     }
     if form == "csv":
@@ -129,7 +136,7 @@ def _print_heading(found: Found, sweep: SweepRecord, form: str) -> None:
 
 
 def _rows(found: Found, sweep: SweepRecord, paper: bool) -> list[TableRow]:
-    return table_rows(found.trials[sweep.name]) + (paper_rows(sweep.task, sweep.metric) if paper else [])
+    return table_rows(found.results[sweep.name]) + (paper_rows(sweep.task, sweep.metric) if paper else [])
 
 
 def _csv(found: Found, paper: bool) -> str:
@@ -157,7 +164,7 @@ def source_of(ledger: Ledger, found: Found, paper: bool) -> Source:
     return Source(
         name=found.name,
         sweeps=found.sweeps,
-        trials=found.trials,
+        results=found.results,
         ledger=ledger,
         paper=paper,
         low_data=lambda: _low_data(ledger, found, paper),

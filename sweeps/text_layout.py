@@ -8,10 +8,12 @@ import click
 from rich.console import Console
 
 from dashboards.beside_text import paper_text_rows
+from dashboards.imported import imported_ones, trained_here
 from dashboards.latex import render_latex
-from dashboards.markdown import markdown_table
+from dashboards.markdown import markdown_table, markdown_text
+from dashboards.replicates import score_of, scored
 from dashboards.rich_table import rich_table, table_width
-from dashboards.table15 import not_shown
+from dashboards.table15 import lines_under, not_shown, note_of
 from dashboards.text_table import LAYOUTS, TASKS, TextRow, text_cells, text_csv, text_rows
 from methods.errors import FrontuneError
 from storage.curves import curves
@@ -26,20 +28,23 @@ def text_layout(sweeps: Sequence[SweepRecord]) -> str | None:
 
 
 def measured_rows(
-    ledger: Ledger, sweep: SweepRecord, trials: Sequence[TrialRecord], layout: str, paper: bool
+    ledger: Ledger, sweep: SweepRecord, results: Sequence[TrialRecord], layout: str, paper: bool
 ) -> list[TextRow]:
-    """Return a row for each configuration, of the validation split, and the paper's below.
+    """Return a row for each configuration, of the validation split, and the paper's below; of what was
+    imported the score alone is known.
 
     Raises FrontuneError if the sweep has measured nothing of the layout, or the paper's table is of another
     task.
     """
     if paper and sweep.task != TASKS[layout]:
         raise FrontuneError(f"the paper's Table {layout} is of {TASKS[layout]}, not of {sweep.task}")
-    measured, numbers = {}, [trial.number for trial in trials]
+    measured, numbers = {}, [trial.number for trial in trained_here(results)]
     for metric in LAYOUTS[layout]:
         found = curves(ledger, sweep.name, numbers, metric, "validation")
         measured[metric] = {number: values[-1][1] for number, values in found.items()}
-    rows = text_rows(trials, measured, layout)
+        if sweep.task == TASKS[layout] and metric in (sweep.metric, f"{sweep.metric}/all"):
+            measured[metric] |= {each.number: score_of(each) for each in scored(imported_ones(results))}
+    rows = text_rows(results, measured, layout)
     if rows and not any(row.values for row in rows):
         raise FrontuneError(
             f"layout {layout} has the metrics of {TASKS[layout]}, and sweep {sweep.name!r}, "
@@ -56,16 +61,18 @@ def print_text_csv(tables: Mapping[str, Sequence[TextRow]], layout: str) -> None
 
 def print_text_table(rows: Sequence[TextRow], trials: Sequence[TrialRecord], layout: str, form: str) -> None:
     """Print one sweep's table as rich, markdown or latex; numbers are whole, however narrow a terminal is."""
-    cells, footer = text_cells(rows, layout), not_shown(trials)
+    plain, cells, footer = [row.row for row in rows], text_cells(rows, layout), not_shown(trials)
+    under = lines_under(plain, footer)
     if form == "rich":
-        table, console = rich_table(*cells, footer), Console()
+        table, console = rich_table(*cells, "\n".join(under)), Console()
         fewest, all_on_a_line = table_width(table, console)
         wanted = fewest if console.is_terminal else all_on_a_line
         Console(width=max(console.width, wanted)).print(table)
     elif form == "markdown":
-        click.echo(markdown_table(*cells, n_names=2) + (f"\n{footer}\n" if footer else ""), nl=False)
+        lines = (f"\n{markdown_text(line)}\n" for line in under)
+        click.echo("".join([markdown_table(*cells, n_names=2), *lines]), nl=False)
     else:
-        click.echo(render_latex(*cells, footer), nl=False)
+        click.echo(render_latex(*cells, footer, note_of(plain)), nl=False)
 
 
 def is_wide_enough(rows: Sequence[TextRow], layout: str, console: Console) -> bool:

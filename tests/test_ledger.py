@@ -17,6 +17,7 @@ import pytest
 
 from methods.errors import FrontuneError
 from storage import models, schema
+from storage.imported import add_imported
 from storage.ledger import Ledger, LedgerError
 from storage.migrations import HEAD, REVISIONS, VERSION_TABLE
 from storage.progress import progress_of, save_progress
@@ -310,6 +311,48 @@ def test_a_ledger_of_the_third_schema_has_no_score_of_an_untrained_base_yet(tmp_
         assert untrained_scores(ledger, "old") == {}
         save_untrained(ledger, "old", "identity", {"accuracy": 0.25})
         assert untrained_scores(ledger, "old") == {"accuracy": 0.25}
+
+
+def test_a_ledger_of_the_fourth_schema_takes_imported_results(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    file.write_bytes((Path(__file__).parent / "golden" / "ledger-0004.db").read_bytes())
+    with closing(Ledger.open(f"sqlite:///{file}")) as ledger:
+        assert [(t.state, t.score, t.imported_from) for t in ledger.results("old")] == [
+            ("complete", 0.5, None),
+            ("running", None, None),
+        ]
+        assert untrained_scores(ledger, "old") == {"accuracy": 0.25}
+        add_imported(ledger, "old", [replace(TRIAL, sweep="old", imported_from="x.csv")])
+        assert [t.number for t in ledger.results("old")] == [0, 1, -1]
+
+
+def test_imported_results_follow_the_trials_and_are_none_of_them(ledger: Ledger) -> None:
+    ledger.save_trial(TRIAL)
+    brought = [replace(TRIAL, number=7, imported_from=name, seed=0) for name in ("a.csv", "a.csv", "b.csv")]
+    add_imported(ledger, "démo", brought)
+    ledger.save_trial(replace(TRIAL, number=1))
+    assert [(t.number, t.imported_from) for t in ledger.results("démo")] == [
+        (0, None),
+        (1, None),
+        (-1, "a.csv"),
+        (-2, "a.csv"),
+        (-3, "b.csv"),
+    ]
+    assert [t.number for t in ledger.trials("démo")] == [0, 1]
+    assert ledger.find_complete(TRIAL.config_hash, 0) is None
+
+
+def test_imported_results_are_replaced_all_or_none_and_trials_never(ledger: Ledger) -> None:
+    ledger.save_trial(TRIAL)
+    first = replace(TRIAL, imported_from="a.csv")
+    add_imported(ledger, "démo", [first, first])
+    with pytest.raises(LedgerError):
+        add_imported(ledger, "démo", [first, replace(first, trainable_params=2**70)], [-1, -2])
+    assert [t.number for t in ledger.results("démo")] == [0, -1, -2]
+    add_imported(ledger, "démo", [replace(first, score=0.25)], [-1, 0])
+    assert [(t.number, t.score) for t in ledger.results("démo")] == [(0, 0.5), (-2, 0.5), (-3, 0.25)]
+    with pytest.raises(LedgerError, match="unknown sweep 'other'"):
+        add_imported(ledger, "other", [replace(first, sweep="other")])
 
 
 def test_progress_is_that_of_running_trials_and_the_last_that_was_told(ledger: Ledger) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from dashboards.imported import MARK, marked
 from dashboards.live.app import make_app
 from dashboards.live.filters import Filters, front_figure
 from dashboards.live.reading import Reader
@@ -24,9 +26,18 @@ from dashboards.live.running import plot_running, running_trials
 from dashboards.live.trials_view import _table
 from dashboards.markdown import markdown_text
 from dashboards.printing import one_line
+from storage.imported import add_imported
 from storage.ledger import Ledger
 from storage.read_only import open_read_only
-from storage.records import Measurement, RungScore, SweepRecord, TrialOutcome, TrialProgress, TrialState
+from storage.records import (
+    Measurement,
+    RungScore,
+    SweepRecord,
+    TrialOutcome,
+    TrialProgress,
+    TrialRecord,
+    TrialState,
+)
 from storage.workspace import Workspace
 from sweeps.display import Display
 from sweeps.introduction import note_of
@@ -69,11 +80,27 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for at, text in enumerate(PLANTED * 2):
                 _plant(ledger, name, at, text, "failed" if at == len(PLANTED) else "complete")
             _plant(ledger, name, 2 * len(PLANTED), EVERYWHERE, "running")
+            add_imported(ledger, name, [_imported(name, at, text) for at, text in enumerate(PLANTED)])
     return folder
 
 
+def _imported(sweep: str, at: int, text: str) -> TrialRecord:
+    brought: dict[str, Any] = {
+        "title": marked(text),
+        "label": text,
+        "imported_from": text,
+        "config_hash": f"elsewhere {at}",
+    }
+    return replace(_planted(sweep, 50 + at, text, "complete"), reason=None, **brought)
+
+
 def _plant(ledger: Ledger, sweep: str, number: int, text: str, state: TrialState) -> None:
-    trial = make_trial(
+    measured = tuple(Measurement(m, "validation", 400, 0.5) for m in ("bleu", "bleu/all", "loss"))
+    ledger.save_outcome(TrialOutcome(_planted(sweep, number, text, state), measured))
+
+
+def _planted(sweep: str, number: int, text: str, state: TrialState) -> TrialRecord:
+    return make_trial(
         sweep=sweep,
         study=f"{sweep}/{text}",
         number=number,
@@ -91,8 +118,6 @@ def _plant(ledger: Ledger, sweep: str, number: int, text: str, state: TrialState
         git_commit=text,
         reason=text,
     )
-    measured = tuple(Measurement(m, "validation", 400, 0.5) for m in ("bleu", "bleu/all", "loss"))
-    ledger.save_outcome(TrialOutcome(trial, measured))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -104,6 +129,10 @@ def test_markdown_tables_hold_planted_text_as_text(planted: Path, frontune: Fron
     _assert_dead(printed.stdout)
     cells = {text for row in _markdown_rows(printed.stdout) for text in row}
     assert {one_line(text) for text in PLANTED} <= cells
+    if layout == "15":
+        assert {one_line(marked(text)) for text in PLANTED} <= cells
+        notes = [line for line in printed.stdout.splitlines() if line.startswith(f"{MARK} trained elsewhere")]
+        assert len(notes) == 2
     tables = printed.stdout.count("| --- |")
     lines = [line for line in printed.stdout.splitlines() if line.startswith("|")]
     assert len(_markdown_rows(printed.stdout)) == len(lines) - tables
@@ -131,7 +160,7 @@ def test_latex_tables_run_no_planted_command(planted: Path, frontune: Frontune, 
     printed = frontune("table", "planted", "--format", "latex", "--layout", layout, "--workspace", planted)
     assert printed.exit_code == 0, printed.output
     own = r"tabular|toprule|midrule|bottomrule|begin|end|text(?:bf|superscript|backslash|bar|less|greater)"
-    own += "|textascii(?:tilde|circum)|pm|checkmark"
+    own += "|textascii(?:tilde|circum)|pm|checkmark|dagger|multicolumn|footnotesize"
     commands = set(re.findall(r"\\([a-zA-Z]+)", printed.stdout))
     assert all(re.fullmatch(own, command) for command in commands), commands
     rows = [line for line in printed.stdout.splitlines() if line.endswith(r"\\")]
@@ -184,7 +213,7 @@ def test_a_report_runs_and_links_nothing_planted(planted: Path, frontune: Frontu
 
 def test_the_live_page_shows_planted_text_as_text(planted: Path) -> None:
     with closing(open_read_only(Workspace.open(planted, create=False).database_url)) as ledger:
-        trials = ledger.trials("planted-12")
+        trials = ledger.results("planted-12")
         layout = (
             make_app(Reader(ledger), str(planted)).test_client().get("/_dash-layout").get_data(as_text=True)
         )

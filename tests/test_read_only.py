@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from storage import newer_trials as module
+from storage import newer_results as module
+from storage.imported import add_imported
 from storage.ledger import Ledger, LedgerAway, LedgerError, NoLedger
 from storage.migrations import HEAD, VERSION_TABLE
-from storage.newer_trials import newer_trials
+from storage.newer_results import newer_results
 from storage.read_only import Watch, open_read_only
 from storage.records import SweepRecord, TrialOutcome
 from tests.test_ledger import NOON, SWEEP, TRIAL
@@ -144,14 +145,17 @@ def test_only_trials_that_may_have_changed_are_read_again(
     for number in range(4):
         ledger.save_trial(replace(RUNNING, number=number))
     ledger.save_outcome(TrialOutcome(TRIAL))
-    known = newer_trials(ledger, "démo", [])
-    assert known == ledger.trials("démo")
+    add_imported(ledger, "démo", [replace(TRIAL, imported_from="x.csv")])
+    known = newer_results(ledger, "démo", [])
+    assert known == ledger.results("démo")
+    add_imported(ledger, "démo", [replace(TRIAL, imported_from="y.csv")])
     ledger.save_outcome(TrialOutcome(replace(TRIAL, number=2, score=0.75)))
     ledger.save_trial(replace(RUNNING, number=4))
-    whole = ledger.trials("démo")
-    monkeypatch.setattr(Ledger, "trials", lambda *given: pytest.fail("all of them are read"))
-    found = newer_trials(ledger, "démo", known)
+    whole = ledger.results("démo")
+    monkeypatch.setattr(Ledger, "results", lambda *given: pytest.fail("all of them are read"))
+    found = newer_results(ledger, "démo", known)
     assert found == whole
+    assert [each.number for each in found] == [0, 1, 2, 3, 4, -1, -2]
     assert found[0] is known[0]
 
 
@@ -159,7 +163,7 @@ def test_another_ledger_is_read_as_a_whole(ledger: Ledger, monkeypatch: pytest.M
     for number in range(3):
         ledger.save_trial(replace(TRIAL, number=number))
     fewer = [replace(TRIAL, number=2)]
-    assert newer_trials(ledger, "démo", fewer) == ledger.trials("démo")
+    assert newer_results(ledger, "démo", fewer) == ledger.trials("démo")
     monkeypatch.setattr(module, "AT_ONCE", 1)
     many = [replace(RUNNING, number=number) for number in range(3)]
-    assert newer_trials(ledger, "démo", many) == ledger.trials("démo")
+    assert newer_results(ledger, "démo", many) == ledger.trials("démo")

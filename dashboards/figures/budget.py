@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dashboards.appearance import appearance, method_order
+from dashboards.appearance import appearance, hollow, method_order
 from dashboards.figure_layout import layout, say, score_axis, score_scale
 from dashboards.figure_source import Source
+from dashboards.imported import imported_note
 from dashboards.pareto import front_of
 from dashboards.points import plotly_text
 from dashboards.printing import print_score
@@ -47,19 +48,21 @@ def budget_lines(trials: Sequence[TrialRecord]) -> list[BudgetLine]:
 
 def draw(source: Source) -> go.Figure:
     """Draw the lines of a sweep."""
-    return plot_budget(budget_lines(source.own), source.name)
+    return plot_budget(budget_lines(source.compared), source.name)
 
 
 def in_words(source: Source) -> TextAlternative:
     """Say where the lines lie."""
-    lines = budget_lines(source.own)
-    ends = [f"{line.title} {_score(line.steps[-1])}" for line in lines]
+    lines = budget_lines(source.compared)
+    ends = [f"{line.steps[-1].first.title} {_score(line.steps[-1])}" for line in lines]
     sentence = (
         f"The best score of {several(len(lines), 'method')} with at most so many trainable parameters, a "
         f"step line for each. With the largest budget: {', '.join(ends)}."
     )
+    if note := imported_note(step.first for line in lines for step in line.steps):
+        sentence = f"{sentence} {note}."
     rows = [
-        (line.title, step.first.label or "-", f"{step.first.trainable_params:,}", _score(step))
+        (step.first.title, step.first.label or "-", f"{step.first.trainable_params:,}", _score(step))
         for line in lines
         for step in line.steps
     ]
@@ -89,6 +92,8 @@ def plot_budget(lines: Sequence[BudgetLine], title: str) -> go.Figure:
 def _traces(line: BudgetLine, end: float) -> list[dict[str, Any]]:
     """The steps with a marker for each configuration, and the line that goes on to the end of the axis."""
     look = appearance(line.method)
+    elsewhere = [step.first.imported_from is not None for step in line.steps]
+    symbols = [hollow(look.symbol) if each else look.symbol for each in elsewhere]
     x = [step.first.trainable_params for step in line.steps]
     y = [score_scale(step.first.metric) * step.score for step in line.steps]
     shared = {"legendgroup": line.method, "line": {"shape": "hv", "color": look.color, "width": 2}}
@@ -97,7 +102,7 @@ def _traces(line: BudgetLine, end: float) -> list[dict[str, Any]]:
         "y": y,
         "mode": "lines+markers",
         "name": plotly_text(line.title),
-        "marker": {"symbol": look.symbol, "color": look.color, "size": 11},
+        "marker": {"symbol": symbols, "color": look.color, "size": 11},
         "hoverinfo": "text",
         "hovertext": [_hover(step) for step in line.steps],
     }
@@ -108,4 +113,6 @@ def _traces(line: BudgetLine, end: float) -> list[dict[str, Any]]:
 def _hover(step: Replicates) -> str:
     first = step.first
     with_so_many = f"with {first.trainable_params:,} parameters, n = {step.n}"
+    if first.imported_from is not None:
+        with_so_many += f", imported from {first.imported_from}"
     return plotly_text(f"{first.title} {first.label}: {_score(step)} {with_so_many}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dashboards.beside import paper_points
 from dashboards.figure_source import Source
+from dashboards.imported import note_of_files
 from dashboards.points import Point, pruned_points, tradeoff_points
 from dashboards.printing import print_score, print_seeds, score_title
 from dashboards.text_alternative import TextAlternative, several
@@ -20,12 +21,12 @@ def draw(source: Source) -> go.Figure:
     """Draw all configurations of a sweep."""
     sweep = source.sweep
     paper = paper_points(sweep.task, sweep.metric) if source.paper else []
-    return tradeoff_figure(source.own, source.name, paper, _untrained(source))
+    return tradeoff_figure(source.compared, source.name, paper, _untrained(source))
 
 
 def in_words(source: Source) -> TextAlternative:
     """Say where the front begins and ends, and what to compare it with."""
-    points = tradeoff_points(source.own)
+    points = tradeoff_points(source.compared)
     front = sorted((p for p in points if p.is_pareto), key=lambda p: p.trainable_params)
     methods = several(len({p.method for p in points}), "method")
     sentences = [
@@ -40,6 +41,8 @@ def in_words(source: Source) -> TextAlternative:
         sentences.append(f"{several(len(pruned), 'pruned trial')} as small points.")
     if full := [p for p in points if p.method == "fine_tune"]:
         sentences.append(f"The best full fine-tuning scores {_score(max(full, key=lambda p: p.score))}.")
+    if note := note_of_files(p.imported_from for p in points):
+        sentences.append(f"{note}, as hollow markers with a dot.")
     if (untrained := _untrained(source)) is not None:
         scores = print_score(untrained, None, source.sweep.metric)
         sentences.append(f"The untrained base scores {scores}.")

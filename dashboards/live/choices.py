@@ -9,6 +9,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, no_update
 
 from dashboards.appearance import method_order
+from dashboards.imported import shown_state, unmarked
 from dashboards.live.filters import Filters
 from dashboards.live.reading import Reader
 from dashboards.printing import one_line
@@ -86,14 +87,14 @@ def register(app: Dash, reader: Reader) -> None:
 
 def methods_of(trials: Sequence[TrialRecord]) -> list[Option]:
     """The methods, in the paper's order, by their titles."""
-    titles = {trial.method: trial.title for trial in trials}
+    titles = {trial.method: unmarked(trial.title) for trial in trials}
     ordered = sorted(titles, key=method_order)
     return [{"label": one_line(titles[method]), "value": method} for method in ordered]
 
 
 def states_of(trials: Sequence[TrialRecord]) -> list[Option]:
     """The states that there are."""
-    return [{"label": state, "value": state} for state in sorted({trial.state for trial in trials})]
+    return [{"label": state, "value": state} for state in sorted({shown_state(trial) for trial in trials})]
 
 
 def seeds_of(trials: Sequence[TrialRecord]) -> list[Option]:

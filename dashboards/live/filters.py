@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dashboards.front_band import front_band
+from dashboards.imported import imported_ones, shown_state, trained_here
 from dashboards.points import pruned_points, tradeoff_points
 from dashboards.replicates import replicates
 from dashboards.tradeoff import plot_tradeoff
@@ -36,7 +37,7 @@ class Filters:
 
     def shown(self, trials: Iterable[TrialRecord]) -> list[TrialRecord]:
         """The trials that are shown."""
-        return [trial for trial in self.of_any_state(trials) if self.shows_state(trial.state)]
+        return [trial for trial in self.of_any_state(trials) if self.shows_state(shown_state(trial))]
 
     def _shows(self, trial: TrialRecord) -> bool:
         params = trial.trainable_params
@@ -55,10 +56,12 @@ def front_figure(trials: Sequence[TrialRecord], title: str, filters: Filters) ->
     would look better than it is.
     """
     chosen = filters.of_any_state(trials)
-    complete, pruned = filters.shows_state("complete"), filters.shows_state("pruned")
+    own = trained_here(chosen)
+    drawn = own if filters.shows_state("complete") else []
+    drawn = drawn + (imported_ones(chosen) if filters.shows_state("imported") else [])
     return plot_tradeoff(
-        tradeoff_points(chosen) if complete else [],
+        tradeoff_points(drawn),
         title,
-        pruned_points(chosen) if pruned else [],
-        front_band(replicates(chosen)) if complete else [],
+        pruned_points(own) if filters.shows_state("pruned") else [],
+        front_band(replicates(drawn)),
     )

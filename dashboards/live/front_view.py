@@ -9,6 +9,7 @@ from typing import Any
 
 from dash import Dash, Input, Output, State, no_update
 
+from dashboards.imported import imported_ones, trained_here
 from dashboards.live.choices import FILTERS, filters_of
 from dashboards.live.filters import Filters, front_figure
 from dashboards.live.layout import LEGEND, MARGIN, PANELS
@@ -57,12 +58,15 @@ def _register(app: Dash, reader: Reader, own: str, other: str) -> None:
 
 def summary(sweep: SweepNow, driver: str | None) -> str:
     """Say how far a sweep is, and whether anybody runs it."""
-    record, states = sweep.record, Counter(trial.state for trial in sweep.trials)
+    own, n_imported = trained_here(sweep.trials), len(imported_ones(sweep.trials))
+    record, states = sweep.record, Counter(trial.state for trial in own)
     budget = record.spec.get("trials")
-    of = f" of {budget}" if isinstance(budget, int) and budget >= len(sweep.trials) else ""
+    of = f" of {budget}" if isinstance(budget, int) and budget >= len(own) else ""
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
-    parts = [f"{record.task} on {record.base}", f"{len(sweep.trials)}{of} trials"]
+    parts = [f"{record.task} on {record.base}", f"{len(own)}{of} trials"]
     said = ", ".join(parts) + (f": {counts}. " if counts else ". ")
+    if n_imported:
+        said += f"Beside them {n_imported} imported. "
     if driver:
         said += f"Run by {driver.partition(' since ')[0]}."
     elif states["running"] or states["interrupted"]:

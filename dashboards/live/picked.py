@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dashboards.imported import trial_name
 from dashboards.pareto_csv import trial_values, values_csv
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
@@ -17,28 +18,29 @@ MOST_PICKED = 100_000
 
 
 def numbers_of(text: str) -> frozenset[int]:
-    """Return the numbers in ``3, 7-9``; raises FrontuneError where it is no such list."""
+    """Return the numbers in ``3, 7-9, i1``, what was imported as negative ones; raises FrontuneError where it
+    is no such list."""
     found: set[int] = set()
     for part in filter(None, re.split(r"[,\s]+", text.strip())):
-        span = re.fullmatch(r"(\d{1,9})(?:[-–](\d{1,9}))?", part)
+        span = re.fullmatch(r"(i?)(\d{1,9})(?:[-–]\1(\d{1,9}))?", part)
         if span is None:
             raise FrontuneError(f"{part!r} is no trial's number; wanted numbers such as 3, 7-9")
-        first, last = int(span[1]), int(span[2] or span[1])
+        first, last = int(span[2]), int(span[3] or span[2])
         if last - first >= MOST_PICKED:
             raise FrontuneError(f"{part!r} are more than {MOST_PICKED:,} trials; wanted fewer")
-        found.update(range(first, last + 1))
+        found.update(-n if span[1] else n for n in range(first, last + 1))
     return frozenset(found)
 
 
 def text_of(numbers: Iterable[int]) -> str:
-    """Return ``3, 7-9``."""
+    """Return ``3, 7-9, i1``."""
     parts: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if parts and number == parts[-1][1] + 1:
+    for number in sorted(set(numbers), key=lambda n: (n < 0, abs(n))):
+        if parts and parts[-1][1] in (number - 1, number + 1):
             parts[-1][1] = number
         else:
             parts.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+    return ", ".join(trial_name(a) if a == b else f"{trial_name(a)}-{trial_name(b)}" for a, b in parts)
 
 
 def numbers_at(event: Mapping[str, Any] | None) -> frozenset[int]:

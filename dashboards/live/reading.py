@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from methods.errors import unknown_name
 from storage.lease import holders
 from storage.ledger import Ledger, LedgerError
-from storage.newer_trials import newer_trials
+from storage.newer_results import newer_results
 from storage.progress import progress_of
 from storage.read_only import Watch
 from storage.records import RungScore, SweepRecord, TrialProgress, TrialRecord
@@ -85,9 +85,9 @@ class Reader:
             return known
 
     def every_trial(self, name: str) -> list[TrialRecord]:
-        """The sweep's trials with all that is known of them now, read anew."""
+        """The sweep's results with all that is known of them now, read anew."""
         with self._lock:
-            return self.ledger.trials(name)
+            return self.ledger.results(name)
 
     def _look(self, now: float) -> None:
         try:
@@ -108,7 +108,7 @@ class Reader:
         record = self.ledger.sweep(name)
         if record is None:
             raise LedgerError(unknown_name("sweep", name, [each.name for each in self.ledger.sweeps()]))
-        trials = newer_trials(self.ledger, name, known.trials if known else ())
+        trials = newer_results(self.ledger, name, known.trials if known else ())
         is_same = known is not None and known.trials == trials
         now = SweepNow(
             record=record,

@@ -1,4 +1,7 @@
-"""A panel's trials as a table, the latest first: what the figure shows, for those who read or search."""
+"""A panel's trials as a table, the latest first: what the figure shows, for those who read or search.
+
+What was imported comes last.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 from dash import Dash, Input, Output, html
 
+from dashboards.imported import imported_ones, shown_state, trained_here, trial_name
 from dashboards.live.choices import FILTERS, filters_of
 from dashboards.live.layout import PANELS
 from dashboards.live.reading import Reader
@@ -40,9 +44,13 @@ def register(app: Dash, reader: Reader) -> None:
 def trial_cells(trial: TrialRecord, on_front: bool) -> tuple[str, ...]:
     """What the table says of a trial."""
     score = "" if trial.score is None else print_score(trial.score, None, trial.metric)
+    state = shown_state(trial)
     what = (trial.title, trial.label, str(trial.seed), f"{trial.trainable_params:,}", score)
-    ending = trial.reason.splitlines()[0] if trial.reason else "front" if on_front else ""
-    return tuple(map(one_line, (str(trial.number), trial.state, *what, ending)))
+    endings = ["front"] if on_front else []
+    if trial.imported_from is not None:
+        endings.append(f"from {trial.imported_from}")
+    ending = trial.reason.splitlines()[0] if trial.reason else ", ".join(endings)
+    return tuple(map(one_line, (trial_name(trial.number), state, *what, ending)))
 
 
 def _table(trials: Sequence[TrialRecord], front: set[int]) -> list[Any]:
@@ -51,7 +59,7 @@ def _table(trials: Sequence[TrialRecord], front: set[int]) -> list[Any]:
     first = trials[0]
     names = ["Trial", "State", "Method", "Configuration", "Seed", "Parameters"]
     heads = [*names, score_title(first.task, first.metric), ""]
-    latest = list(reversed(trials))[:MOST_LISTED]
+    latest = [*reversed(trained_here(trials)), *imported_ones(trials)][:MOST_LISTED]
     rows = [html.Tr([html.Td(cell) for cell in trial_cells(t, t.number in front)]) for t in latest]
     head = html.Thead(html.Tr([html.Th(name, scope="col") for name in heads]))
     table = html.Table([head, html.Tbody(rows)])

@@ -140,7 +140,7 @@ def _enough(groups: Sequence[Replicates]) -> Iterable[Enough]:
 def _smallest(groups: Sequence[Replicates], score: float) -> Replicates:
     """Of those that reach it."""
     reaching = [group for group in groups if round(group.score, DIGITS) >= round(score, DIGITS)]
-    return min(reaching, key=lambda group: (_params(group), -group.score, group.first.number))
+    return min(reaching, key=lambda group: (_params(group), -group.score, group.first.place))
 
 
 def _params(group: Replicates) -> int:
@@ -149,4 +149,4 @@ def _params(group: Replicates) -> int:
 
 def _rank(group: Replicates) -> tuple[float, int]:
     """Of equal means the earliest is the better."""
-    return round(direction(group.first.metric) * group.score, DIGITS), -group.first.number
+    return round(direction(group.first.metric) * group.score, DIGITS), -group.first.place

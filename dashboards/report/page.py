@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from dashboards.figure_source import Source
+from dashboards.imported import imported_note, imported_ones, trained_here
 from dashboards.printing import print_seconds, print_tokens
 from dashboards.report.answer import Answer, ValuesOf, compared, find_answer
 from dashboards.report.answer_words import (
@@ -25,7 +26,7 @@ from dashboards.report.effort import searched_methods
 from dashboards.report.failures import Failures, failures, refused
 from dashboards.report.provenance import Setup, budget, recipe, setups
 from dashboards.report.tables import Table, table
-from dashboards.table15 import not_shown, table_cells, table_rows
+from dashboards.table15 import not_shown, note_of, table_cells, table_rows
 from dashboards.text_alternative import several
 from storage.records import SweepRecord, TrialRecord
 
@@ -94,16 +95,16 @@ def make_report(asked: Asked, created_at: datetime) -> Report:
 def _part(source: Source, asked: Asked) -> SweepPart:
     values_of = asked.values_of
     sweep, trials = source.sweep, source.own
-    found = find_answer(trials)
+    found = find_answer(source.compared)
     return SweepPart(
         sweep=sweep,
-        summary=_summary(sweep, trials),
+        summary=_summary(sweep, source.compared),
         headline=headline(found) if found else "",
         stretches=_stretches(found, values_of) if found else [],
         reigns=_reigns(found, values_of) if found else None,
         enough=_enough(found) if found and found.enough else None,
         figures=list(drawn_figures(source)),
-        configurations=_configurations(trials) if found else None,
+        configurations=_configurations(source.compared) if found else None,
         searched=_searched(sweep, trials),
         failures=_failures("Trials without a result", failures(trials)),
         refusals=_failures(
@@ -116,14 +117,17 @@ def _part(source: Source, asked: Asked) -> SweepPart:
     )
 
 
-def _summary(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> str:
+def _summary(sweep: SweepRecord, results: Sequence[TrialRecord]) -> str:
+    trials, imported = trained_here(results), imported_ones(results)
     states = Counter(trial.state for trial in trials)
     counts = ", ".join(f"{n:,} {state}" for state, n in sorted(states.items()))
     n_configurations = len({trial.config_hash for trial in trials})
-    return (
+    said = (
         f"{several(len(trials), 'trial')} ({counts}) of {several(n_configurations, 'configuration')}, "
         f"begun {sweep.created_at:%Y-%m-%d %H:%M} UTC."
     )
+    beside = f" Beside them {several(len(imported), 'result')}: {imported_note(imported)}."
+    return said + beside if imported else said
 
 
 def _stretches(found: Answer, values_of: ValuesOf) -> list[str]:
@@ -171,6 +175,7 @@ def _configurations(trials: Sequence[TrialRecord]) -> Table:
         note = f"Of {len(rows):,} configurations the front and the best; `frontune pareto --all` writes all."
     else:
         shown, note = rows, not_shown(trials)
+    note = ". ".join(filter(None, (note_of(shown), note)))
     headings, cells, bold = table_cells(shown, every_title=True)
     return table("All configurations", headings, cells, bold=bold, note=note, most=most)
 

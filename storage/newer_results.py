@@ -1,4 +1,4 @@
-"""What has become of a sweep's trials since they were read last, without reading all of them again."""
+"""What has become of a sweep's results since they were read last, without reading all of them again."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ UNENDED = ("running", "interrupted")
 """What may still change; how any other trial ended stays as it is."""
 
 
-def newer_trials(ledger: Ledger, sweep: str, known: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the sweep's trials by number, as `ledger.trials` does; `known` is what it returned before.
+def newer_results(ledger: Ledger, sweep: str, known: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the sweep's results, as `ledger.results` does; `known` is what it returned before.
 
     What MLflow was told of ended trials since (`mirrored`, `mlflow_run_id`) may be missing.
     """
     unended = [trial.number for trial in known if trial.state in UNENDED]
     if not known or len(unended) > AT_ONCE:
-        return ledger.trials(sweep)
+        return ledger.results(sweep)
     of_sweep = TrialRow.sweep == sweep
-    may_differ = or_(TrialRow.number > known[-1].number, TrialRow.number.in_(unended))
+    numbers = [trial.number for trial in known]
+    newer = or_(TrialRow.number > max(numbers), TrialRow.number < min(numbers))
+    may_differ = or_(newer, TrialRow.number.in_(unended))
     with ledger.session() as session:
         rows = session.scalars(select(TrialRow).where(of_sweep, may_differ))
         changed = {row.number: record_of(TrialRecord, row) for row in rows}
@@ -32,5 +34,5 @@ def newer_trials(ledger: Ledger, sweep: str, known: Sequence[TrialRecord]) -> li
     merged = {trial.number: trial for trial in known} | changed
     if len(merged) != n:
         # The ledger is not the one that was read before.
-        return ledger.trials(sweep)
-    return [merged[number] for number in sorted(merged)]
+        return ledger.results(sweep)
+    return sorted(merged.values(), key=lambda trial: trial.place)
