@@ -127,6 +127,12 @@ def csv_cell(value: Cell) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
+def text_in_csv(cell: str) -> str:
+    """Return the text that `csv_cell` wrote."""
+    escaped = cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS)
+    return cell[1:] if escaped else cell
+
+
 @dataclass(frozen=True)
 class _Means:
     """A sweep's configurations, seeds taken together; `front` holds the trials of the best by number."""

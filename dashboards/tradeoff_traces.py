@@ -81,7 +81,8 @@ def method_traces(points: Sequence[Point], crowd: bool) -> list[dict[str, Any]]:
         },
     }
     # Without an entry of its own the legend shows the method's first point, faded if it is not on the front.
-    entry = legend_entry(points[0].title, {"symbol": look.symbol, "color": look.color, "size": FRONT_SIZE_PX})
+    name = points[0].title if points[0].imported_from is None else f"{points[0].title} (imported)"
+    entry = legend_entry(name, {"symbol": look.symbol, "color": look.color, "size": FRONT_SIZE_PX})
     return [shared | spread, shared | markers, shared | entry]
 
 

@@ -36,8 +36,8 @@ LAST = (
     " score_mean score_std n_seeds front_probability imported_from"
 )
 COMMANDS = (
-    "run plan resume refine list status pareto table plot compare report dashboard subspace export test "
-    "score ui doctor methods tasks presets count version schema"
+    "run plan resume refine list status pareto table plot compare report dashboard subspace export import "
+    "test score ui doctor methods tasks presets count version schema"
 )
 
 

@@ -70,7 +70,11 @@ def test_the_note_names_each_file_once() -> None:
 def test_the_tradeoff_draws_it_hollow_with_an_entry_of_its_own_and_the_front_goes_through_it() -> None:
     figure = tradeoff_figure(RESULTS, "s")
     shown = {trace.name: trace.marker.symbol for trace in figure.data if trace.showlegend}
-    assert shown == {"LoRA": "circle", "LoRA†": "circle-open-dot", "IA3†": hollow(appearance("IA3").symbol)}
+    assert shown == {
+        "LoRA": "circle",
+        "LoRA† (imported)": "circle-open-dot",
+        "IA3† (imported)": hollow(appearance("IA3").symbol),
+    }
     front = next(trace for trace in figure.data if trace.name == "Pareto front")
     assert list(front.x) == [500, 1000, 2000]
     hover = {point.numbers: point.hover.splitlines() for point in tradeoff_points(RESULTS)}

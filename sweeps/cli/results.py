@@ -182,6 +182,18 @@ def export(name: str, trial: int, to: Path, merged: bool, workspace: str) -> Non
     export_command(name, trial, to, merged, workspace)
 
 
+@main.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--into", metavar="NAME", default=None, help="The sweep [default: the one the file names].")
+@click.option("--replace", "replacing", is_flag=True, help="Drop what a file of this name brought before.")
+@workspace_option
+def import_results(file: Path, into: str | None, replacing: bool, workspace: str) -> None:
+    """Bring results trained elsewhere, rows of the CSV FILE, into a sweep, marked as such."""
+    from sweeps.importing import import_command
+
+    import_command(file, into, replacing, workspace)
+
+
 @main.command("test")
 @click.argument("name")
 @workspace_option
