@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 SHORT = 192
@@ -42,15 +42,19 @@ def attention(
             module, query, key, value, attention_mask, **options
         )
         return found
-    groups = query.shape[1] // key.shape[1]
-    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
-    scaling = options.get("scaling") or query.shape[-1] ** -0.5
-    scores_BHTT = torch.matmul(query, key.transpose(2, 3)) * scaling
+    rows, heads, n_queries, size = query.shape
+    kept = key.shape[1]
+    # Heads that share keys stand below each other, so that the keys need not be copied for each.
+    below = (rows, kept, heads // kept * n_queries, size)
+    scaling = options.get("scaling") or size**-0.5
+    scores = torch.matmul((query * scaling).reshape(below), key.transpose(2, 3))
+    scores = scores.view(rows, kept, heads // kept, n_queries, key.shape[2])
     hidden = _hidden(query, key, attention_mask)
     if hidden is not None:
-        scores_BHTT = scores_BHTT + hidden
-    shares_BHTT = torch.softmax(scores_BHTT, dim=-1, dtype=torch.float32).to(value.dtype)
-    return torch.matmul(shares_BHTT, value).transpose(1, 2).contiguous(), None
+        scores += hidden.unsqueeze(-3)
+    shares = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
+    seen_BHTE = torch.matmul(shares.view(*below[:3], key.shape[2]), value)
+    return seen_BHTE.view(rows, heads, n_queries, -1).transpose(1, 2).contiguous(), None
 
 
 def _hidden(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor | None:
@@ -59,7 +63,8 @@ def _hidden(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor | None:
     if mask is None and n_queries == 1:
         return None
     if mask is None:
-        mask = torch.ones(n_queries, n_keys, dtype=torch.bool, device=query.device).tril(n_keys - n_queries)
+        mask = torch.ones(1, 1, n_queries, n_keys, dtype=torch.bool, device=query.device)
+        mask = mask.tril(n_keys - n_queries)
     if mask.dtype != torch.bool:
         return mask
     least = torch.finfo(query.dtype).min

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -88,18 +88,19 @@ class FrozenBase:
             self.hidden(tokens_BT, attention_BT)
         return seen[0]
 
-    def logits(self, hidden_ND: Tensor, exact: bool = False) -> Tensor:
-        """Return the vocabulary's logits (N, vocabulary) of N rows in one contiguous matrix.
+    def logits(self, hidden_ND: Tensor) -> Tensor:
+        """Return the vocabulary's logits (N, vocabulary) of N rows in one contiguous matrix."""
+        logits_NV: Tensor = self.model.get_output_embeddings()(hidden_ND)
+        return logits_NV
 
-        `exact` multiplies in `train_dtype`: bf16 has 8 bits, so that the likeliest answers often tie.
+    def exact_logits(self) -> Callable[[Tensor], Tensor]:
+        """Return `logits` in `train_dtype`: bf16 has 8 bits, so that the likeliest answers often tie.
+
+        What it returns holds the vocabulary's matrix in that dtype.
         """
-        head = self.model.get_output_embeddings()
-        if not exact or self.dtype == self.train_dtype:
-            logits_NV: Tensor = head(hidden_ND)
-            return logits_NV
-        to = self.train_dtype
-        bias = None if head.bias is None else head.bias.to(to)
-        return F.linear(hidden_ND.to(to), head.weight.to(to), bias)
+        head, to = self.model.get_output_embeddings(), self.train_dtype
+        weight, bias = head.weight.to(to), None if head.bias is None else head.bias.to(to)
+        return lambda hidden_ND: F.linear(hidden_ND.to(to), weight, bias)
 
     @contextmanager
     def edited(self, placed: Sequence[Placed]) -> Iterator[None]:

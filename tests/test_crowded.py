@@ -163,11 +163,11 @@ def test_scoring_in_parts_finds_what_scoring_whole_batches_finds(
     wanted = finished(list(train_trial(frozen, data, make_spec(0))))[0].result
     real, most = evaluate_module._likelihoods, [0]
 
-    def likelihoods(base: FrozenBase, asked: Any, pad_id: int) -> Any:
+    def likelihoods(base: FrozenBase, exact_logits: Any, asked: Any, pad_id: int) -> Any:
         if len(asked) > 2:
             raise torch.OutOfMemoryError("simulated")
         most[0] = max(most[0], len(asked))
-        return real(base, asked, pad_id)
+        return real(base, exact_logits, asked, pad_id)
 
     monkeypatch.setattr(evaluate_module, "_likelihoods", likelihoods)
     found = finished(list(train_trial(frozen, data, make_spec(0))))[0].result

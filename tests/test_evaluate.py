@@ -47,7 +47,9 @@ def test_a_longer_candidates_likelihood_is_the_sum_over_its_tokens() -> None:
     base = random_base("llama")
     slot = one_slot(base, "lora(r_q=1)")
     prompt, candidates = (5, 6, 7), ((8, 9), (10,), (11, 12, 13))
-    found = evaluate._likelihoods(base, [(slot, Row(prompt, (8, 9), candidates, 0))], pad_id=0)[0]
+    found = evaluate._likelihoods(
+        base, base.exact_logits(), [(slot, Row(prompt, (8, 9), candidates, 0))], pad_id=0
+    )[0]
     for value, candidate in zip(found.tolist(), candidates, strict=True):
         tokens_BT = torch.tensor([[*prompt, *candidate]])
         with torch.no_grad():
@@ -169,7 +171,7 @@ def test_likelihoods_that_are_not_numbers_are_a_divergence_and_no_score() -> Non
 def test_scores_over_a_bf16_base_are_not_rounded_to_8_bits() -> None:
     base = random_base("llama", torch.bfloat16)
     hidden_ND = torch.randn(4, base.shape.d_model, generator=torch.Generator().manual_seed(0)).bfloat16()
-    exact, head = base.logits(hidden_ND, exact=True), base.model.lm_head.weight
+    exact, head = base.exact_logits()(hidden_ND), base.model.lm_head.weight
     assert exact.dtype == torch.float32
     assert torch.equal(exact, hidden_ND.float() @ head.float().T)
     assert not torch.equal(exact, base.logits(hidden_ND).float())

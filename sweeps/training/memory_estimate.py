@@ -134,6 +134,7 @@ def widest_batch(rows: Sequence[Row], recipe: Recipe) -> list[Row]:
 @torch.no_grad()
 def _score(base: FrozenBase, slot: Slot, rows: Sequence[Row], device: str) -> None:
     """A batch of the longest rows, and one of the shortest, of which the most are scored at once."""
+    exact_logits = base.exact_logits()
     by_length = sorted(rows, key=lambda row: row.tokens)
     for some in (by_length[::-1], by_length):
         positions = passed_positions(some[0], sum(_virtual(slot)))
@@ -142,7 +143,7 @@ def _score(base: FrozenBase, slot: Slot, rows: Sequence[Row], device: str) -> No
         longest = max(passed_positions(row, sum(_virtual(slot))) for row in together)
         batch = collate_candidates(together, _virtual(slot), 0, longest).batch.to(base.device)
         placed = slot.place(0, batch)
-        F.log_softmax(base.logits(label_states(base, [batch], [placed]), exact=True), dim=-1)
+        F.log_softmax(exact_logits(label_states(base, [batch], [placed])), dim=-1)
 
 
 @torch.no_grad()
