@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -80,6 +80,12 @@ class Edit(nn.Module, ABC):
     @abstractmethod
     def forward(self, x_BTI: Tensor, y_BTO: Tensor, rows: Rows) -> Tensor:
         """Return the site's new output from its input `x_BTI` and its output `y_BTO`."""
+
+    @staticmethod
+    def together(edits: Sequence[Any], x_BTI: Tensor, y_BTO: Tensor, rows: Sequence[Rows]) -> Tensor | None:
+        """Return what several edits of this class make of a batch of which each has an equal share of the
+        rows, one after the other; None (the default) where that is done one by one."""
+        return None
 
 
 class Start(Protocol):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,20 +15,11 @@ from transformers import GenerationConfig
 from methods.arch import family_of, supported_family
 from methods.arch.family import Tap
 from methods.attention import use_products
-from methods.base import BaseWeights, Edit, Rows, Shape, Site
+from methods.base import BaseWeights, Shape, Site
 from methods.branches import Branches
+from methods.editing import Placed, edit_output
 from methods.entering import Entering, entered, watched
 from methods.masters import MasterWeights
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A slot's edits and its rows of the batch, the half-open range [first, last)."""
-
-    edits: Mapping[Site, Edit]
-    first: int
-    last: int
-    rows: Rows = field(default_factory=Rows)
 
 
 class FrozenBase:
@@ -110,7 +100,7 @@ class FrozenBase:
             for module, taps in self._taps.values():
                 sites = [site for _, tap_sites in taps for site in tap_sites]
                 if any(site in slot.edits for slot in placed for site in sites):
-                    hook = partial(_edit_output, taps, placed)
+                    hook = partial(edit_output, taps, placed)
                     handles.append(module.register_forward_hook(hook, with_kwargs=True))
             yield
         finally:
@@ -159,52 +149,6 @@ class FrozenBase:
                 module = self.model.get_submodule(path)
                 found.setdefault(path, (module, []))[1].append((tap, [Site(k, layer) for k in tap.sites]))
         return found
-
-
-def _edit_output(
-    taps: Sequence[tuple[Tap, list[Site]]],
-    placed: Sequence[Placed],
-    module: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    output: Any,
-) -> Any:
-    """The forward hook: give each slot its own rows of the module's output, and put them back."""
-    x = args[0] if args else kwargs["hidden_states"]
-    y = output[0] if isinstance(output, tuple) else output
-    n_rows = placed[-1].last
-    # OPT flattens (B, T) into one axis before its MLP.
-    x_BTI, y_BTO = (t.view(n_rows, -1, t.shape[-1]) if t.dim() == 2 else t for t in (x, y))
-    if x.dim() == 2 and y.dim() == 3:
-        x_BTI = x
-    # While text is generated, each pass after the first sees one new token and no virtual ones.
-    decodes = y_BTO.shape[1] == 1
-    pieces = [
-        _edit_slot(
-            taps,
-            slot,
-            Rows() if decodes else slot.rows,
-            x_BTI[slot.first : slot.last],
-            y_BTO[slot.first : slot.last],
-        )
-        for slot in placed
-    ]
-    new = (pieces[0] if len(pieces) == 1 else torch.cat(pieces)).view(y.shape)
-    return (new, *output[1:]) if isinstance(output, tuple) else new
-
-
-def _edit_slot(
-    taps: Sequence[tuple[Tap, list[Site]]], slot: Placed, rows: Rows, x_BTI: Tensor, y_BTO: Tensor
-) -> Tensor:
-    for tap, sites in taps:
-        if not any(site in slot.edits for site in sites):
-            continue
-        parts = list(tap.split(y_BTO))
-        for number, site in enumerate(sites):
-            if site in slot.edits:
-                parts[number] = slot.edits[site](x_BTI, parts[number], rows)
-        y_BTO = tap.join(parts)
-    return y_BTO
 
 
 def shape_of(model: Any) -> Shape:

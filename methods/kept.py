@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from methods.base import Edit, Method, Rows, Site
+from methods.editing import Placed
 from methods.errors import FrontuneError
 from methods.expression import parse_method
-from methods.frozen import FrozenBase, Placed
+from methods.frozen import FrozenBase
 from methods.injected import edit_parameters, fill_parameters
 from methods.start import BaseStart
 

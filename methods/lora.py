@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from methods.base import MATRICES, Edit, InvalidConfig, Method, Rows, Shape, Site, Start
 from methods.dropout import drop
 from methods.registry import register
+
+PADDED = 16
+"""A rank that any lower one may be padded to: products so thin cost no more than their reading."""
 
 
 class LowRank(Edit):
@@ -30,6 +35,21 @@ class LowRank(Edit):
         x = drop(x_BTI, self.dropout, rows)
         a, b = self.A.to(x.dtype), self.B.to(x.dtype)
         return y_BTO + self.scale * F.linear(F.linear(x, a), b)
+
+    @staticmethod
+    def together(
+        edits: Sequence[LowRank], x_BTI: Tensor, y_BTO: Tensor, rows: Sequence[Rows]
+    ) -> Tensor | None:
+        """Two batched products of A and B padded with zeros to the highest rank of them all."""
+        r = max(len(edit.A) for edit in edits)
+        drops = any(edit.dropout and own.masks for edit, own in zip(edits, rows, strict=True))
+        if drops or r > max(PADDED, 2 * min(len(edit.A) for edit in edits)):
+            return None
+        a_SRI = torch.stack([F.pad(edit.A, (0, 0, 0, r - len(edit.A))) for edit in edits]).to(x_BTI.dtype)
+        b_SOR = torch.stack([F.pad(edit.scale * edit.B, (0, r - len(edit.A))) for edit in edits])
+        x_SNI = x_BTI.reshape(len(edits), -1, x_BTI.shape[-1])
+        update_SNO = x_SNI @ a_SRI.mT @ b_SOR.to(x_BTI.dtype).mT
+        return y_BTO + update_SNO.view(y_BTO.shape)
 
 
 @register

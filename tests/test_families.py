@@ -16,9 +16,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 import methods.arch
 from methods.arch import family_of, known_families
 from methods.base import MATRICES, Rows, Site
+from methods.editing import Placed
 from methods.errors import FrontuneError
 from methods.expression import parse_method
-from methods.frozen import FrozenBase, Placed
+from methods.frozen import FrozenBase
 from methods.injected import count_elements
 from methods.lora import LowRank
 from methods.start import BaseStart

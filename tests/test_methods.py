@@ -10,9 +10,10 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from methods.base import InvalidConfig
+from methods.editing import Placed
 from methods.errors import FrontuneError
 from methods.expression import format_method, parse_method
-from methods.frozen import FrozenBase, Placed
+from methods.frozen import FrozenBase
 from methods.injected import count_elements
 from methods.registry import known_methods
 from methods.start import BaseStart

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods.editing import Placed
 from methods.errors import FrontuneError
-from methods.frozen import FrozenBase, Placed
+from methods.frozen import FrozenBase
 from sweeps.training.batches import Row
 from sweeps.training.candidates import Candidates, collate_candidates, passed_positions
 from sweeps.training.decoding import Decoding

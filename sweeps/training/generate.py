@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from methods.base import Rows
-from methods.frozen import FrozenBase, Placed
+from methods.editing import Placed
+from methods.frozen import FrozenBase
 from sweeps.training.batches import Row
 from sweeps.training.decoding import Decoding
 from sweeps.training.parts import in_parts

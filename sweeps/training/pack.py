@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from methods.branches import joined
+from methods.editing import Placed
 from methods.entering import Entering
 from methods.errors import FrontuneError
-from methods.frozen import FrozenBase, Placed
+from methods.frozen import FrozenBase
 from sweeps.training.batches import Batch, collate
 from sweeps.training.lower import entering_of
 from sweeps.training.slot import Pass, Slot
@@ -70,7 +71,8 @@ class Pack:
         return sums
 
     def _passes(self, turn: Sequence[tuple[Slot, Pass]]) -> list[list[tuple[Slot, Pass]]]:
-        """Share slots out over passes of at most PASS_POSITIONS, those of like length together."""
+        """Share slots out over passes of at most PASS_POSITIONS, those of like length together, and in a
+        pass those of a method side by side, whose edits may then run in one."""
         most = PASS_POSITIONS.get((self.base.device.type, self.base.dtype), math.inf)
         passes: list[list[tuple[Slot, Pass]]] = []
         length = n_rows = 0
@@ -80,7 +82,7 @@ class Pack:
                 passes.append([])
                 length, n_rows = _longest(slot, one), len(one.rows)
             passes[-1].append((slot, one))
-        return passes
+        return [sorted(here, key=lambda each: each[0].method.name) for here in passes]
 
     def _losses(self, turn: Sequence[tuple[Slot, Pass]]) -> list[Tensor]:
         """The summed cross-entropy over the label tokens of each slot's rows, from one forward pass."""

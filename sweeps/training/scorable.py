@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from methods.base import Edit, Method, Site
-from methods.frozen import Placed
+from methods.editing import Placed
 from sweeps.training.batches import Batch
 
 

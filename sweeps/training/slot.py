@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Masks, Method, Rows
+from methods.editing import Placed
 from methods.errors import FrontuneError, unknown_name
-from methods.frozen import FrozenBase, Placed
+from methods.frozen import FrozenBase
 from methods.injected import edit_parameters, fill_parameters
 from methods.start import BaseStart
 from sweeps.training.batches import Batch, Row, plan_batches, steps_in

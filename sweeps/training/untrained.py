@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Edit, Masks, Method, Rows, Shape, Site
-from methods.frozen import FrozenBase, Placed
+from methods.editing import Placed
+from methods.frozen import FrozenBase
 from sweeps.training.batches import Batch
 from sweeps.training.evaluate import Evaluation
 from sweeps.training.selection import evaluate
