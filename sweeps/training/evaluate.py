@@ -162,18 +162,20 @@ def _likelihoods(
 
 def _by_length(asked: Sequence[tuple[Scorable, Row]], base: FrozenBase) -> list[list[int]]:
     """The numbers of rows in batches of about `batch_positions`, rows of like length together, and within a
-    batch those of a slot."""
+    batch those of a slot. Where slots are scored on the same rows a batch holds as many of each."""
     positions = batch_positions(base.device.type, base.dtype)
     batches: list[list[int]] = []
     room = 0
     cost = [passed_positions(row, sum(slot.method.virtual_tokens)) for slot, row in asked]
-    for number in sorted(range(len(asked)), key=cost.__getitem__, reverse=True):
+    order = {slot: at for at, slot in enumerate(dict.fromkeys(slot for slot, _ in asked))}
+    turn = [n for _, mine in groupby(asked, key=lambda each: each[0]) for n, _ in enumerate(mine)]
+    for number in sorted(range(len(asked)), key=lambda each: (-cost[each], turn[each])):
         if room <= 0:
             batches.append([])
-            room = max(1, positions // cost[number])
+            room = positions // cost[number]
+            room = max(1, room - room % len(order) or room)
         batches[-1].append(number)
         room -= 1
-    order = {slot: at for at, slot in enumerate(dict.fromkeys(slot for slot, _ in asked))}
     return [sorted(batch, key=lambda number: order[asked[number][0]]) for batch in batches]
 
 
