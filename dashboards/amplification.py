@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dashboards.directions import Floats, Update, WeightDirections, directions, update_directions
+from dashboards.directions import Floats, Update, WeightDirections, update_directions
 from dashboards.pareto_csv import csv_cell, csv_text
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _amplification(trial: str, update: Update, weight: Floats, known: WeightDire
     left, right, values = update_directions(update)
     r = len(values)
     draw = np.random.default_rng(update.layer)
-    chance = [directions(draw.standard_normal((n, r)).astype(weight.dtype)) for n in weight.shape]
+    chance = [np.linalg.qr(draw.standard_normal((n, r)).astype(weight.dtype))[0] for n in weight.shape]
     delta, inside = float(np.linalg.norm(values)), float(np.linalg.norm(left.T @ weight @ right))
     return Amplification(
         trial=trial,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from threadpoolctl import threadpool_limits
 
 from dashboards.amplification import amplifications, amplifications_csv, render_amplifications
-from dashboards.directions import Factor, Floats, Update, WeightDirections, weight_directions
+from dashboards.directions import Factor, Update
 from dashboards.files import check_writable, write_atomically
 from dashboards.plot_files import write_plot
 from dashboards.subspace import Panel, adapter_panels, panels_csv, render_panels, weight_panels
@@ -19,17 +19,14 @@ from dashboards.subspace_plot import plot_subspaces
 from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.lora_updates import low_rank_updates
-from storage.checkpoints import load_tensors, save_tensors
+from storage.checkpoints import load_tensors
 from storage.kept_adapter import kept_adapter
 from storage.ledger import Ledger
 from storage.workspace import Workspace
+from sweeps.base_directions import base_directions
 from sweeps.running import quiet_libraries
 from sweeps.shown import find
 
-if TYPE_CHECKING:
-    from methods.frozen import FrozenBase
-
-Weights = dict[tuple[int, str], tuple[Floats, WeightDirections]]
 SIDES = {"a": "right singular vectors: directions of the input", "b": "left ones: directions of the output"}
 
 
@@ -55,12 +52,16 @@ def subspace_command(
         spec = found.sweeps[0].spec
     trials = {str(number): _updates(file) for number, file in zip(numbers, files, strict=True)}
     first, second = (trials[str(number)] for number in numbers)
-    panels = adapter_panels(first, second, factor, (str(numbers[0]), str(numbers[1])))
-    Console().print(render_panels(panels))
-    weights = _weights(files[0], bool(spec.get("trust_remote_code")), [*first, *second], workspace)
-    amplified = list(amplifications(weights, trials))
-    Console().print(render_amplifications(amplified))
-    against = weight_panels({place: known for place, (_, known) in weights.items()}, trials, factor)
+    names = (str(numbers[0]), str(numbers[1]))
+    # Matrices are small: threads of BLAS would wait for each other, on a busy machine nearly always.
+    with threadpool_limits(1, "blas"):
+        panels = adapter_panels(first, second, factor, names)
+        Console().print(render_panels(panels))
+        trust = bool(spec.get("trust_remote_code"))
+        weights = base_directions(files[0], trust, [*first, *second], workspace)
+        amplified = list(amplifications(weights, trials))
+        Console().print(render_amplifications(amplified))
+        against = weight_panels({place: known for place, (_, known) in weights.items()}, trials, factor)
     if csv is not None:
         _write(csv, panels_csv([*panels, *against]), "the CSV")
         _write(csv.with_stem(f"{csv.stem}-amplification"), amplifications_csv(amplified), "the CSV")
@@ -74,42 +75,6 @@ def _updates(file: Path) -> list[Update]:
         Update(update.site.layer or 0, update.site.kind, update.A.numpy(), update.B.numpy(), update.scale)
         for update in low_rank_updates(parse_method(about["method"]), tensors)
     ]
-
-
-def _weights(file: Path, trust: bool, updates: Sequence[Update], workspace: Workspace) -> Weights:
-    """W and its directions of every matrix that one of the trials adapts."""
-    from methods.base import Site
-    from methods.loading import load_base
-    from methods.weights import matrix_weight
-
-    about = load_tensors(file)[1]
-    base = load_base(about["base"], trust_remote_code=trust)
-    if base.fingerprint != about["base_fingerprint"]:
-        raise FrontuneError(
-            f"base {base.name!r} has other content than when the trial was trained: its fingerprint was "
-            f"{about['base_fingerprint']}, is {base.fingerprint} now"
-        )
-    weights: Weights = {}
-    for place in dict.fromkeys((update.layer, update.matrix) for update in updates):
-        weight = matrix_weight(base, Site(place[1], place[0])).contiguous().numpy()
-        weights[place] = weight, _cached_directions(base, place, weight, workspace)
-    return weights
-
-
-def _cached_directions(
-    base: FrozenBase, place: tuple[int, str], weight: Floats, workspace: Workspace
-) -> WeightDirections:
-    """A matrix's SVD is computed once for a workspace."""
-    import torch
-
-    cache = workspace.directions_file(base.fingerprint, f"{place[0]}.{place[1]}")
-    if cache.exists():
-        kept: Mapping[str, torch.Tensor] = load_tensors(cache)[0]
-        return WeightDirections(*(kept[side].numpy() for side in ("left", "right", "values")))
-    found = weight_directions(weight)
-    sides = {"left": found.left, "right": found.right, "values": found.values}
-    save_tensors(cache, {side: torch.from_numpy(values) for side, values in sides.items()}, {})
-    return found
 
 
 def _draw(

@@ -1,16 +1,20 @@
 """How long the subspaces of GPT-2-sized adapters take, as ``frontune subspace`` computes and draws them.
 
 ``python -m tests.benchmarks.subspace`` prints seconds: two adapters, r = 8 and r = 64, of q and v, and of all
-six matrices, in 12 layers of width 768; weights are Gaussian.
+six matrices, in the 12 layers of GPT-2 and the 24 of GPT-2 Medium; weights are Gaussian. As in the command,
+as many matrices are decomposed at once as torch has threads.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
 
 from dashboards.amplification import amplifications
 from dashboards.directions import Update, weight_directions
@@ -18,27 +22,29 @@ from dashboards.plot_files import write_plot
 from dashboards.subspace import adapter_panels, panels_csv, weight_panels
 from dashboards.subspace_plot import plot_subspaces
 
-LAYERS, D = 12, 768
-SIZES = {"q": (D, D), "k": (D, D), "v": (D, D), "o": (D, D), "up": (D, 4 * D), "down": (4 * D, D)}
+BASES = {"GPT-2": (12, 768), "GPT-2 Medium": (24, 1024)}
+WIDTHS = {"q": (1, 1), "k": (1, 1), "v": (1, 1), "o": (1, 1), "up": (1, 4), "down": (4, 1)}
+"""In and out of each matrix, in widths of the model."""
 
 
-def adapter(matrices: tuple[str, ...], r: int) -> list[Update]:
+def adapter(base: str, matrices: tuple[str, ...], r: int) -> list[Update]:
     """A random adapter, with an update of full rank."""
+    layers, d = BASES[base]
     draw = np.random.default_rng(r)
 
     def gaussian(*size: int) -> np.ndarray:
         return draw.standard_normal(size, dtype=np.float32)
 
-    places = [(layer, matrix) for layer in range(LAYERS) for matrix in matrices]
-    return [Update(n, m, gaussian(r, SIZES[m][0]), gaussian(SIZES[m][1], r)) for n, m in places]
+    places = [(layer, matrix) for layer in range(layers) for matrix in matrices]
+    return [Update(n, m, gaussian(r, d * WIDTHS[m][0]), gaussian(d * WIDTHS[m][1], r)) for n, m in places]
 
 
-def measure(matrices: tuple[str, ...]) -> dict[str, float]:
+def measure(base: str, matrices: tuple[str, ...]) -> dict[str, float]:
     """Seconds of each part."""
-    small, large = adapter(matrices, 8), adapter(matrices, 64)
+    small, large = adapter(base, matrices, 8), adapter(base, matrices, 64)
     draw = np.random.default_rng(0)
     weights = {
-        (u.layer, u.matrix): draw.standard_normal(SIZES[u.matrix][::-1], dtype=np.float32) for u in small
+        (u.layer, u.matrix): draw.standard_normal((len(u.B), u.A.shape[1]), dtype=np.float32) for u in small
     }
     seconds, began = {}, time.perf_counter()
 
@@ -46,7 +52,9 @@ def measure(matrices: tuple[str, ...]) -> dict[str, float]:
         nonlocal began
         seconds[what], began = time.perf_counter() - began, time.perf_counter()
 
-    known = {place: (weight, weight_directions(weight)) for place, weight in weights.items()}
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        found = threads.map(weight_directions, weights.values())
+        known = {place: (weights[place], each) for place, each in zip(weights, found, strict=True)}
     lap("W's SVD, once")
     panels = adapter_panels(small, large, "a", ("0", "1"))
     lap("phi")
@@ -63,8 +71,15 @@ def measure(matrices: tuple[str, ...]) -> dict[str, float]:
     return seconds
 
 
+def main() -> None:
+    """A line for each base and choice of matrices."""
+    for base in BASES:
+        for matrices in (("q", "v"), tuple(WIDTHS)):
+            with threadpool_limits(1, "blas"):
+                found = measure(base, matrices)
+            parts = ", ".join(f"{what} {seconds:.2f} s" for what, seconds in found.items())
+            print(f"{base}, {' '.join(matrices)}: {sum(found.values()):.1f} s ({parts})", flush=True)
+
+
 if __name__ == "__main__":
-    for matrices in (("q", "v"), tuple(SIZES)):
-        found = measure(matrices)
-        parts = ", ".join(f"{what} {seconds:.2f} s" for what, seconds in found.items())
-        print(f"{' '.join(matrices)}: {sum(found.values()):.1f} s ({parts})")
+    main()
