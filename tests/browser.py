@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE_MS = 120_000
@@ -49,8 +49,8 @@ def running_browser() -> Iterator[Browser]:
 
 @dataclass
 class Complaints:
-    """Addresses that a page asked for and was refused, and what it wrote to the console as an error or
-    threw."""
+    """Addresses that a page asked for and was refused, and what it threw, or wrote to the console as an error
+    or, as plotly.js does, as a warning."""
 
     refused: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -75,11 +75,16 @@ def open_page(browser: Browser, url: str, own: str, **options: Any) -> Iterator[
         context.route("**/*", answer)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.errors.append(str(error)))
-        page.on("console", lambda said: complaints.errors.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: complaints.errors.append(said.text) if _is_bad(said) else None)
         page.goto(url)
         yield page, complaints
     finally:
         context.close()
+
+
+def _is_bad(said: ConsoleMessage) -> bool:
+    """plotly.js traces its warnings."""
+    return said.type == "error" or said.text.startswith("WARN")
 
 
 def focus_order(page: Page, most: int = 1000) -> list[str]:

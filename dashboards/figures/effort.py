@@ -105,7 +105,8 @@ def plot_effort(found: Sequence[MethodEffort], title: str) -> go.Figure:
     _add_bars(figure, found, 3, "", [each.tokens for each in found])
     _add_legend(figure, "Trials", {state: STATES[state] for state in states})
     _add_legend(figure, "Time", WORK)
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    rows = [plotly_text(each.title) for each in found]
+    figure.update_yaxes(autorange="reversed", showgrid=False, categoryorder="array", categoryarray=rows)
     for column, name in enumerate(("Trials", f"Time ({unit})", "Training tokens"), start=1):
         # d3's SI prefixes would write half a minute as 500m.
         shown = "" if column == 2 else "~s"
@@ -121,21 +122,23 @@ def plot_effort(found: Sequence[MethodEffort], title: str) -> go.Figure:
 def _add_bars(
     figure: go.Figure, found: Sequence[MethodEffort], column: int, shape: str, values: Sequence[float]
 ) -> None:
+    """A trace for each method: of a list of colours plotly.js does not know what stands out from them."""
     import plotly.graph_objects as go
 
-    colors = [appearance(each.method).color for each in found]
-    figure.add_trace(
-        go.Bar(
-            orientation="h",
-            y=[plotly_text(each.title) for each in found],
-            x=values,
-            marker={"color": colors, "pattern": _pattern(shape), "line": {"color": "white", "width": 1}},
-            showlegend=False,
-            hovertemplate="%{y}: %{x:.4~g}<extra></extra>",
-        ),
-        row=1,
-        col=column,
-    )
+    for each, value in zip(found, values, strict=True):
+        marker = {"color": appearance(each.method).color, "pattern": _pattern(shape)}
+        figure.add_trace(
+            go.Bar(
+                orientation="h",
+                y=[plotly_text(each.title)],
+                x=[value],
+                marker={**marker, "line": {"color": "white", "width": 1}},
+                showlegend=False,
+                hovertemplate="%{y}: %{x:.4~g}<extra></extra>",
+            ),
+            row=1,
+            col=column,
+        )
 
 
 def _add_legend(figure: go.Figure, title: str, parts: Mapping[str, str]) -> None:
