@@ -4,23 +4,55 @@ from __future__ import annotations
 
 import colorsys
 import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 SURFACE = "#1c1c1c"
-"""What dark figures stand on; the style sheet says the same."""
+"""What dark figures stand on; the style sheets say the same."""
 _LEAST_CONTRAST = 4.5
 _GREY = 0.12
 """With less saturation a colour is a grey, which is turned over; others keep their hue."""
-_COLOUR = re.compile(r'"(#[0-9A-Fa-f]{6}|white|black|rgba?\([\d., ]+\))"')
+_ONE = r"#[0-9A-Fa-f]{6}|white|black|rgba?\([\d., ]+\)"
+_COLOUR, _QUOTED = re.compile(_ONE), re.compile(f'"({_ONE})"')
+_HEAT_MAPS = "coloraxis"
+"""Neighbours in a heat map stand out from each other, so that its scale stays; lines stand on the surface."""
 _NAMED = {"white": "#ffffff", "black": "#000000"}
 Rgb = tuple[float, float, float]
 
 
 def dark_colors(texts: list[str]) -> dict[str, str]:
     """Return what to draw each colour with that stands in these JSON texts."""
-    found = sorted({colour for text in texts for colour in _COLOUR.findall(text)})
+    found = sorted({colour for text in texts for colour in _QUOTED.findall(text)})
     return {colour: dark_color(colour) for colour in found}
 
 
+def dark_figure(figure: go.Figure) -> dict[str, Any]:
+    """Return a figure, as plotly's JSON has it, in the colours that it has on a dark page.
+
+    `recolored.js` does the same in the browser, for files that nobody serves.
+    """
+    content: dict[str, Any] = _recolored(figure.to_plotly_json(), is_color=False)
+    return content
+
+
+def _recolored(value: Any, is_color: bool) -> Any:
+    """Only under keys that hold colours: a method may be called "white"."""
+    if isinstance(value, str):
+        return dark_color(value) if is_color and _COLOUR.fullmatch(value) else value
+    if isinstance(value, dict):
+        return {
+            key: each if key == _HEAT_MAPS else _recolored(each, "color" in key.lower())
+            for key, each in value.items()
+        }
+    if isinstance(value, list | tuple) and (is_color or any(isinstance(each, dict) for each in value[:1])):
+        return [_recolored(each, is_color) for each in value]
+    return value
+
+
+@lru_cache(maxsize=1024)
 def dark_color(colour: str) -> str:
     """Return the colour that stands out from a dark surface as this one does from white."""
     rgb, alpha = _parse(colour)

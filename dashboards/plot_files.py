@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dashboards.files import check_writable, write_atomically
+from dashboards.plot_page import plot_page
 from methods.errors import FrontuneError
 
 if TYPE_CHECKING:
@@ -26,23 +26,9 @@ def write_plot(figure: go.Figure, path: Path) -> None:
         known = ", ".join((".html", *STATIC_SUFFIXES))
         raise FrontuneError(f"cannot write a plot to '{path}': got suffix {suffix!r}, known: {known}")
     check_writable(path, "the plot")
-    data = _html(figure) if suffix == ".html" else _static(figure, suffix.removeprefix("."))
+    is_page = suffix == ".html"
+    data = plot_page(figure).encode("utf-8") if is_page else _static(figure, suffix.removeprefix("."))
     write_atomically(path, data, "the plot")
-
-
-def _html(figure: go.Figure) -> bytes:
-    page = figure.to_html(
-        include_plotlyjs=True,
-        include_mathjax=False,
-        full_html=True,
-        default_height="100vh",
-        # plotly.js 4 shows a button that uploads the chart to plotly's servers unless it is told not to.
-        config={"displaylogo": False, "responsive": True, "showSendToCloud": False},
-    )
-    title = html.escape(str(figure.layout.meta or "Frontune"))
-    head = f"<title>{title}</title><style>body {{ margin: 0 }}</style></head>"
-    page = page.replace("</head>", head, 1)
-    return bytes(page.encode("utf-8"))
 
 
 def _static(figure: go.Figure, kind: str) -> bytes:

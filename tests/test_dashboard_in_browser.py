@@ -237,12 +237,33 @@ def test_all_text_can_be_read_and_all_controls_be_reached(
 ) -> None:
     with open_page(browser, address, own=address, color_scheme=scheme) as (page, _):
         page.wait_for_function(f"({_POINTS})('front-a').length >= 7")
+        page.wait_for_function(f"{'' if scheme == 'dark' else '!'}({_IS_DARK})('front-a')")
         reached = focus_order(page)
         page.locator("#panel-a summary").click()
         page.locator("#trials-a td").first.wait_for()
         assert too_faint(page) == []
     wanted = ["moving", "none", "all", "all", "all", "least", "most", "picked-a", "Download CSV", "Clear"]
     assert [name for name in reached if name in wanted] == wanted
+
+
+def test_figures_follow_the_system_when_it_goes_dark(page: Page, ledger: Ledger) -> None:
+    begin(ledger, "moving", N + 2)
+    page.locator("#curves-a .main-svg").first.wait_for()
+    page.emulate_media(color_scheme="dark")
+    for figure in ("front-a", "curves-a"):
+        page.wait_for_function(f"({_IS_DARK})('{figure}')")
+    assert too_faint(page) == []
+    page.emulate_media(color_scheme="light")
+    for figure in ("front-a", "curves-a"):
+        page.wait_for_function(f"!({_IS_DARK})('{figure}')")
+    end(ledger, "moving", N + 2)
+    page.locator("#runs-a").wait_for(state="hidden")
+
+
+_IS_DARK = """(name) => {
+  const tick = document.querySelector(`#${name} .xtick text`);
+  return tick && Number(getComputedStyle(tick).fill.match(/[0-9]+/)[0]) > 128;
+}"""
 
 
 def numbers_in(text: str) -> set[int]:

@@ -33,7 +33,7 @@ def test_every_figure_is_drawn_from_a_finished_sweep(
     assert (result.exit_code, result.stdout) == (0, f"wrote {file}\n"), result.output
     page = file.read_text(encoding="utf-8")
     assert 'src="http' not in page
-    assert "Plotly.newPlot" in page
+    assert "Plotly.react" in page
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(frontune: Frontune, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from dashboards.dark import SURFACE, contrast, dark_color, dark_colors
 from dashboards.figures import figure_names
-from dashboards.report.dark import SURFACE, contrast, dark_color, dark_colors
 from dashboards.report.effort import print_space, searched_methods
 from dashboards.report.failures import failures, refused
 from dashboards.report.page import _evenly
@@ -286,7 +286,7 @@ def test_tables_are_capped_and_say_so() -> None:
 
 @pytest.mark.parametrize("colour", ["#2B2B2B", "#6E6E6E", "#000000", "#882255", "#0072B2", "rgb(68, 1, 84)"])
 def test_colours_of_figures_are_legible_on_a_dark_page(colour: str) -> None:
-    from dashboards.report.dark import _parse
+    from dashboards.dark import _parse
 
     assert contrast(_parse(dark_color(colour))[0], _parse(SURFACE)[0]) >= 4.5
 

@@ -245,8 +245,8 @@ def test_html_is_one_file_that_needs_no_network_and_runs_no_names(tmp_path: Path
     page = (tmp_path / "plot.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert 'src="http' not in page
-    assert '"showSendToCloud": false' in page
-    assert "Plotly.newPlot" in page
+    assert "showSendToCloud: false" in page
+    assert "Plotly.react" in page
     assert len(page) > 1_000_000
 
 

@@ -12,7 +12,7 @@ from dash import Dash, set_props
 from flask import Flask
 from werkzeug.serving import make_server
 
-from dashboards.live import choices, front_view, picking, running_view, trials_view
+from dashboards.live import choices, front_view, picking, running_view, scheme, trials_view
 from dashboards.live.guard import guard
 from dashboards.live.layout import INDEX, page
 from dashboards.live.reading import Reader
@@ -34,7 +34,7 @@ def make_app(reader: Reader, workspace: str) -> Flask:
         on_error=_said,
     )
     app.layout = page(workspace)
-    for view in (choices, front_view, running_view, trials_view, picking):
+    for view in (scheme, choices, front_view, running_view, trials_view, picking):
         view.register(app, reader)
     guard(app.server)
     server: Flask = app.server

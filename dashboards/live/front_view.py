@@ -12,9 +12,10 @@ from dash import Dash, Input, Output, State, no_update
 from dashboards.imported import imported_ones, trained_here
 from dashboards.live.choices import FILTERS, filters_of
 from dashboards.live.filters import Filters, front_figure
-from dashboards.live.layout import LEGEND, MARGIN, PANELS
+from dashboards.live.layout import LOOK, PANELS
 from dashboards.live.picked import mark_picked, numbers_of
 from dashboards.live.reading import Reader, SweepNow
+from dashboards.live.scheme import IS_DARK, in_scheme
 from dashboards.printing import one_line
 from methods.errors import FrontuneError
 
@@ -28,17 +29,20 @@ def register(app: Dash, reader: Reader) -> None:
 
 
 def _register(app: Dash, reader: Reader, own: str, other: str) -> None:
-    def show(_: Any, name: str | None, beside: str | None, picked: str, *rest: Any) -> tuple[Any, ...]:
+    def show(
+        _: Any, name: str | None, beside: str | None, picked: str, is_dark: bool, *rest: Any
+    ) -> tuple[Any, ...]:
         if not name:
             return True, "", "", no_update, None
         *chosen, drawn = rest
         sweep = reader.sweep(name)
         second = reader.sweep(beside) if beside else None
-        asked = [name, sweep.changed, beside, second and second.changed, picked, chosen]
+        asked = [name, sweep.changed, beside, second and second.changed, picked, is_dark, chosen]
         said = summary(sweep, reader.pulse().driven.get(name))
         if asked == drawn:
             return False, one_line(name), said, no_update, no_update
-        return False, one_line(name), said, _figure(sweep, second, picked, filters_of(*chosen)), asked
+        figure = in_scheme(_figure(sweep, second, picked, filters_of(*chosen)), is_dark)
+        return False, one_line(name), said, figure, asked
 
     app.callback(
         Output(f"panel-{own}", "hidden"),
@@ -50,6 +54,7 @@ def _register(app: Dash, reader: Reader, own: str, other: str) -> None:
         Input(f"sweep-{own}", "value"),
         Input(f"sweep-{other}", "value"),
         Input(f"picked-{own}", "value"),
+        IS_DARK,
         *FILTERS,
         State(f"drawn-{own}", "data"),
         prevent_initial_call=True,
@@ -82,7 +87,7 @@ def _figure(sweep: SweepNow, second: SweepNow | None, picked: str, filters: Filt
     with suppress(FrontuneError):
         mark_picked(figure, numbers_of(picked or ""))
     # What the reader of the page has zoomed into or switched off stays while the front grows.
-    figure.update_layout(uirevision=sweep.record.name, dragmode="select", margin=MARGIN, legend=LEGEND)
+    figure.update_layout(uirevision=sweep.record.name, dragmode="select", **LOOK)
     # What was picked is marked; the outline that picked it goes.
     figure.update_layout(selections=[], selectionrevision=picked or "")
     return figure

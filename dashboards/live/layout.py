@@ -6,10 +6,21 @@ from typing import Any
 
 from dash import dcc, html
 
+from dashboards.figure_layout import GREY, INK
+
 PANELS = ("a", "b")
 LEGEND = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
 # Room for three lines of legend, so that two sweeps beside each other have axes of one height.
 MARGIN = {"l": 65, "r": 20, "t": 30, "b": 125}
+# What figures stand on is the page's.
+CLEAR = "rgba(0, 0, 0, 0)"
+LOOK = {
+    "margin": MARGIN,
+    "legend": LEGEND,
+    "paper_bgcolor": CLEAR,
+    "plot_bgcolor": CLEAR,
+    "modebar": {"bgcolor": CLEAR, "color": GREY, "activecolor": INK},
+}
 TICK_MS = 2000
 GRAPH: Any = {
     "displaylogo": False,
@@ -36,6 +47,7 @@ def page(workspace: str) -> Any:
             html.Div([_panel(panel) for panel in PANELS], className="panels"),
             dcc.Interval(id="tick", interval=TICK_MS),
             dcc.Store(id="pulse"),
+            dcc.Store(id="is-dark", data=False),
         ]
     )
 

@@ -8,9 +8,10 @@ from typing import Any
 from dash import Dash, Input, Output, html, no_update
 
 from dashboards.live.choices import FILTERS, filters_of
-from dashboards.live.layout import LEGEND, MARGIN, PANELS
+from dashboards.live.layout import LOOK, PANELS
 from dashboards.live.reading import Reader
 from dashboards.live.running import RunningTrial, how_far, plot_running, running_trials
+from dashboards.live.scheme import IS_DARK, in_scheme
 from dashboards.printing import one_line
 
 MOST_LISTED = 64
@@ -19,7 +20,7 @@ MOST_LISTED = 64
 def register(app: Dash, reader: Reader) -> None:
     """Have both panels show what runs."""
 
-    def show(_: Any, name: str | None, *chosen: Any) -> tuple[Any, ...]:
+    def show(_: Any, name: str | None, is_dark: bool, *chosen: Any) -> tuple[Any, ...]:
         if not name:
             return True, [], no_update
         sweep = reader.sweep(name)
@@ -29,7 +30,8 @@ def register(app: Dash, reader: Reader) -> None:
         running = [each for each in found if each.trial.number in shown]
         if not running:
             return True, [], no_update
-        return False, [_line(each) for each in running[-MOST_LISTED:]], _figure(running, name)
+        lines = [_line(each) for each in running[-MOST_LISTED:]]
+        return False, lines, in_scheme(_figure(running, name), is_dark)
 
     for panel in PANELS:
         app.callback(
@@ -38,6 +40,7 @@ def register(app: Dash, reader: Reader) -> None:
             Output(f"curves-{panel}", "figure"),
             Input("pulse", "data"),
             Input(f"sweep-{panel}", "value"),
+            IS_DARK,
             *FILTERS,
             prevent_initial_call=True,
         )(show)
@@ -54,5 +57,5 @@ def _line(running: RunningTrial) -> Any:
 
 def _figure(running: list[RunningTrial], name: str) -> Any:
     figure = plot_running(running, "")
-    figure.update_layout(uirevision=name, margin=MARGIN, legend=LEGEND)
+    figure.update_layout(uirevision=name, **LOOK)
     return figure

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dashboards.figure_source import Source
 from dashboards.figures import draw_figure, figure_in_words, figure_names
+from dashboards.plot_page import in_script
 from dashboards.report.tables import Table, table
 from dashboards.text_alternative import TextAlternative
 
@@ -75,8 +76,3 @@ def drawn_figure(kind: str, source: Source) -> DrawnFigure | None:
         panels=len(columns),
         height_px=figure.layout.height,
     )
-
-
-def in_script(json: str) -> str:
-    """Return JSON that nothing in it can end the script element of; as JSON it is the same."""
-    return json.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,4 +1,3 @@
-"use strict";
 (() => {
   const PRINTED_PX = 680, USUAL_PX = 480, TWO_A_PAGE_PX = 350, WHOLE_PAGE_PX = 860;
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -9,18 +8,10 @@
   const drawn = new Set();
   let printing = false;
 
-  // Only under keys that hold colours: a method may be called "white".
-  const recolored = (value, isColor) => {
-    if (typeof value === "string") return isColor && value in darkColors ? darkColors[value] : value;
-    if (Array.isArray(value)) return value.map((each) => recolored(each, isColor));
-    if (value === null || typeof value !== "object") return value;
-    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, recolored(each, /color/i.test(key))]));
-  };
-
   const draw = (plot) => {
     const json = plot.closest("figure").querySelector("script").textContent;
     let figure = JSON.parse(json);
-    if (dark.matches && !printing) figure = recolored(figure, false);
+    if (dark.matches && !printing) figure = recolored(figure, darkColors);
     const layout = figure.layout;
     layout.autosize = !printing;
     if (printing) {

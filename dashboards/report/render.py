@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from dashboards.dark import dark_colors
+from dashboards.plot_page import in_script, recolored_js
 from dashboards.points import with_subscripts
-from dashboards.report.dark import dark_colors
-from dashboards.report.drawn import DrawnFigure, in_script
+from dashboards.report.drawn import DrawnFigure
 from dashboards.report.page import Report
 
 SECTIONS = (
@@ -39,7 +40,7 @@ def render(report: Report, version: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters["method"] = _as_printed
-    plotly, script = get_plotlyjs(), _own_file("figures.js")
+    plotly, script = get_plotlyjs(), recolored_js() + _own_file("figures.js")
     texts = [figure.json for figure in _figures(report)]
     return environment.get_template("page.html.j2").render(
         report=report,
