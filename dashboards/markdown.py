@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from dashboards.printing import one_line
 
+_MARKUP = re.compile(r"[&<\\|`*\[\]~$_:]|www\.", re.IGNORECASE)
+"""Without any of these nothing is to be done, as in almost every cell of a table."""
+
 
 def markdown_text(text: str) -> str:
     """Return text on one line that no reader of Markdown takes for markup, a link or the end of a cell.
@@ -14,7 +17,10 @@ def markdown_text(text: str) -> str:
     `<` and `&` become entities, for not every reader takes a backslash before them; so does the first letter
     of what is made a link without any brackets.
     """
-    text = re.sub(r"&(?=#?\w+;)", "&amp;", one_line(text)).replace("<", "&lt;")
+    text = one_line(text)
+    if not _MARKUP.search(text):
+        return text
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
     text = re.sub(r"([\\|`*\[\]~$])|(?<!\w)_|_(?!\w)", lambda found: f"\\{found[0]}", text)
     return re.sub(r"(?i)(?:https?|ftp|mailto|javascript):|www\.", _no_link, text)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from storage.collection import without_collection
 from storage.models import (
     ArtifactRow,
     MeasurementRow,
@@ -30,7 +31,7 @@ from storage.records import (
     TrialOutcome,
     TrialRecord,
 )
-from storage.rows import saved_trial_row, sweep_row, trial_row, without_collection
+from storage.rows import saved_trial_row, sweep_row, trial_row
 from storage.schema import WRITE, LedgerAway, LedgerError, NoLedger, location, open_engine, sentence
 
 __all__ = ["Ledger", "LedgerAway", "LedgerError", "NoLedger"]

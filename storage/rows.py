@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,19 +9,6 @@ from methods.errors import unknown_name
 from storage.models import SweepRow, TrialRow, row_values
 from storage.records import TrialRecord
 from storage.schema import LedgerError
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Do not look for cycles meanwhile: among 100,000 records, which have none, that takes a third of the
-    time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def sweep_row(session: Session, name: str) -> SweepRow:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from methods.errors import FrontuneError
+from storage.collection import without_collection
 from sweeps.own_packages import check_own_packages
 
 workspace_option = click.option(
@@ -38,6 +39,14 @@ def sweep_options(command: Command) -> Command:
 
 
 paper_option = click.option("--paper", is_flag=True, help="Show the LoRA paper's numbers beside one's own.")
+
+
+class Reading(click.Command):
+    """A command that reads results and ends."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with without_collection():
+            return super().invoke(ctx)
 
 
 class Group(click.Group):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeps.cli.group import main, paper_option, workspace_option
+from sweeps.cli.group import Reading, main, paper_option, workspace_option
 from sweeps.figure_kind import FigureKind
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def status(name: str, workspace: str) -> None:
     status_command(name, workspace)
 
 
-@main.command()
+@main.command(cls=Reading)
 @click.argument("name")
 @click.option("--csv", type=click.Path(path_type=Path), help="Write a CSV; without a file it is printed.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write JSON.")
@@ -57,7 +57,7 @@ def pareto(name: str, workspace: str, json_file: Path | None, **options: Any) ->
     pareto_command(name, workspace, FrontRequest(json=json_file, **options))
 
 
-@main.command()
+@main.command(cls=Reading)
 @click.argument("name")
 @click.option(
     "--format",
@@ -81,7 +81,7 @@ def table(name: str, form: str, layout: str | None, paper: bool, workspace: str)
     table_command(name, workspace, form, paper, layout)
 
 
-@main.command()
+@main.command(cls=Reading)
 @click.argument("name")
 @click.option(
     "--out", "file", type=click.Path(path_type=Path), required=True, help="A .html, .png, .svg or .pdf file."
@@ -102,7 +102,7 @@ def plot(name: str, file: Path, kind: str | None, paper: bool, workspace: str) -
     plot_command(name, workspace, file, paper, kind)
 
 
-@main.command()
+@main.command(cls=Reading)
 @click.argument("name")
 @click.option(
     "--out",

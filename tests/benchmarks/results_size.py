@@ -27,6 +27,7 @@ from sqlalchemy import insert
 from dashboards.pareto_csv import write_csv
 from dashboards.table15 import render_markdown, table_rows
 from dashboards.tradeoff import plot_tradeoff, tradeoff_points
+from storage.collection import without_collection
 from storage.ledger import Ledger
 from storage.models import MeasurementRow, TrialRow, row_values
 from storage.records import SweepRecord, TrialRecord
@@ -137,8 +138,8 @@ def busy_s(work: Callable[[], object]) -> float:
 
 
 def read(file: Path) -> None:
-    """Print the seconds of each result, the ledger's reading in each, and the peak memory."""
-    with closing(Ledger.open(f"sqlite:///{file}", create=False)) as ledger:
+    """Print the seconds of each result as its command has them, with the ledger's reading, and the memory."""
+    with closing(Ledger.open(f"sqlite:///{file}", create=False)) as ledger, without_collection():
 
         def trials() -> list[TrialRecord]:
             return ledger.trials(SWEEP)

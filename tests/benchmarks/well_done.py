@@ -1,9 +1,9 @@
 """The training loop alone against the usual one done well: model loaded, rows tokenised, grouped by length.
 
-``python -m tests.benchmarks.well_done [BASE ...]``: 20 steps of 8 real MNLI rows, LoRA r = 4, float32. Theirs
-is transformers' Trainer on a PEFT model with ``train_sampling_strategy="group_by_length"`` and no reports;
-ours a Pack of one slot, and of four of one seed for the time of a trial in company. Making the slot, as
-making the Trainer, is a part of the time.
+``python -m tests.benchmarks.well_done [BASE ...]``: 20 steps of 8 real MNLI rows, LoRA r = 4, `tiny` in
+float32 and SmolLM2-135M in bfloat16. Theirs is transformers' Trainer on a PEFT model with
+``train_sampling_strategy="group_by_length"`` and no reports; ours a Pack of one slot, and of four of one seed
+for the time of a trial in company. Making the slot, as making the Trainer, is a part of the time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MODULES = {
     "tiny": {"o": "attn.c_proj", "up": "mlp.c_fc"},
     "smollm2-135m": {"q": "q_proj", "v": "v_proj"},
 }
-DEFAULT_ROUNDS = {"tiny": 5, "smollm2-135m": 3}
+DTYPES = {"tiny": torch.float32, "smollm2-135m": torch.bfloat16}
 
 
 def main(names: Sequence[str]) -> None:
@@ -45,17 +45,17 @@ def compare(name: str) -> None:
     """Run their loop and both of ours in turn."""
     folder = base_folder(name)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    base, rows = load_base(name), fitting(mnli_rows(tokenizer, ROWS), name)
+    base, rows = load_base(name, DTYPES[name]), fitting(mnli_rows(tokenizer, ROWS), name)
     model = peft_model(name)
     method = "lora(" + ", ".join(f"r_{matrix}={RANK}" for matrix in MODULES[name]) + ")"
     theirs, alone, packed = in_turn(
-        rounds(DEFAULT_ROUNDS[name]),
+        rounds(5),
         lambda: train_theirs(model, tokenizer, rows),
         lambda: train_ours(base, method, rows, 1),
         lambda: train_ours(base, method, rows, TOGETHER),
     )
     a_trial = [each / TOGETHER for each in packed]
-    what = f"{name}, {STEPS} steps of {BATCH} rows"
+    what = f"{name} in {str(base.dtype).removeprefix('torch.')}, {STEPS} steps of {BATCH} rows"
     row(f"{what}: Trainer grouped by length over one slot", over(theirs, alone), " times", "at least 1.5")
     row(f"{what}: the same over a trial in a pack of {TOGETHER}", over(theirs, a_trial), " times")
     row(f"{what}: Trainer, s", theirs)
@@ -71,7 +71,7 @@ def peft_model(name: str) -> Any:
     """The base as PEFT's LoRA model."""
     from peft import LoraConfig, get_peft_model
 
-    model = AutoModelForCausalLM.from_pretrained(base_folder(name), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(base_folder(name), dtype=DTYPES[name])
     modules = list(MODULES[name].values())
     config = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=modules, task_type="CAUSAL_LM")
     return get_peft_model(model, config)
