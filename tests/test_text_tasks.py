@@ -141,6 +141,23 @@ def test_without_a_folder_the_hubs_parquet_files_are_read(hub: Row) -> None:
     )
 
 
+def test_webnlg_takes_the_hubs_name_of_the_validation_split_in_a_folder_too(tmp_path: Path) -> None:
+    made = task("webnlg", tmp_path, [triples("a | b | c")])
+    (tmp_path / "dev.jsonl").write_text((tmp_path / "validation.jsonl").read_text() * 2)
+    assert len(made.examples("validation")) == 1
+    (tmp_path / "validation.jsonl").unlink()
+    assert len(made.examples("validation")) == 2
+
+
+def test_the_hub_client_says_nothing_of_its_retries(hub: Row) -> None:
+    from huggingface_hub.utils import logging
+
+    hub["rows"] = [facts("name[A]", "A text.")]
+    logging.set_verbosity_warning()
+    make_task("e2e", None).examples("test")
+    assert logging.get_verbosity() == logging.ERROR
+
+
 def counted(
     predictions: Sequence[str], references: Sequence[Sequence[str]], metrics: Sequence[str], _: Convention
 ) -> Scores:

@@ -41,6 +41,11 @@ def read_source(data: str | None, hub_id: str, split: str) -> tuple[Rows, str]:
     return rows, where
 
 
+def has_split(data: str, split: str) -> bool:
+    """Whether a folder has a file for the split."""
+    return any((Path(data).expanduser() / f"{split}{suffix}").exists() for suffix in SUFFIXES)
+
+
 def check_columns(rows: Rows, where: str, columns: set[str]) -> None:
     """Refuse rows that lack a column."""
     missing = sorted(columns - rows[0].keys())
@@ -141,7 +146,10 @@ def _numbered(row: dict[str, Any]) -> dict[str, Any]:
 
 def _from_hub(hub_id: str, split: str) -> tuple[Rows, str]:
     import datasets
+    from huggingface_hub.utils import logging
 
+    # Its retries are warnings line by line; the error that follows says what failed.
+    logging.set_verbosity_error()
     try:
         if hub_id.startswith("hf://"):
             files = hub_id.replace("{split}", split)

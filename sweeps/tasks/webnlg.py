@@ -10,7 +10,7 @@ from methods.errors import FrontuneError
 from sweeps.metrics.scores import Scores
 from sweeps.metrics.text import Convention, text_scores
 from sweeps.tasks.base import Example, Split, Task
-from sweeps.tasks.reading import answered, check_columns, read_source, text_of, texts_of
+from sweeps.tasks.reading import answered, check_columns, has_split, read_source, text_of, texts_of
 from sweeps.training.decoding import Decoding
 
 HUB = "hf://datasets/webnlg-challenge/web_nlg@refs/convert/parquet/webnlg_challenge_2017/{split}/*.parquet"
@@ -42,7 +42,7 @@ class WebNLG(Task):
     decoding = Decoding(beams=10, length_penalty=0.8, no_repeat_ngram=4, max_new_tokens=100)
 
     def examples(self, split: Split) -> list[Example]:
-        name = "dev" if split == "validation" and not self.data else split
+        name = "dev" if split == "validation" and self._has_dev() else split
         rows, where = read_source(self.data, HUB, name)
         columns = HUB_COLUMNS if "modified_triple_sets" in rows[0] else {"input", "references"}
         check_columns(rows, where, columns)
@@ -53,6 +53,10 @@ class WebNLG(Task):
         if not examples:
             raise FrontuneError(f"task {self.name}: {where} has no rows with references")
         return examples
+
+    def _has_dev(self) -> bool:
+        """Whether the validation split is called as the hub and the challenge do."""
+        return not self.data or (has_split(self.data, "dev") and not has_split(self.data, "validation"))
 
     def _of_row(self, row: dict[str, Any], where: str, split: Split) -> list[Example]:
         if "modified_triple_sets" in row:
