@@ -14,6 +14,7 @@ from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.points import plotly_text
 from dashboards.printing import is_percent, one_line, print_score, print_seeds, score_title
 from dashboards.replicates import replicates
+from dashboards.rich_table import rich_table
 from storage.records import TrialRecord
 
 if TYPE_CHECKING:
@@ -116,19 +117,9 @@ def render_low_data_csv(points: Sequence[LowDataPoint]) -> str:
 
 def render_low_data_rich(points: Sequence[LowDataPoint]) -> Table:
     """Return the table for a terminal."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     headings, rows, best = low_data_cells(points)
-    table = Table(box=box.SIMPLE_HEAD)
-    for at, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="right" if at else "left")
-    for number, row in enumerate(rows):
-        table.add_row(
-            *(Text(cell, style="bold" if (number, at) in best else "") for at, cell in enumerate(row))
-        )
-    return table
+    # A column of the paper's for each of ours would not fit side by side with headings on one line.
+    return rich_table([heading.replace(" ", "\n") for heading in headings], rows, best, n_names=1)
 
 
 def plot_low_data(points: Sequence[LowDataPoint], title: str) -> go.Figure:

@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 
 def rich_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], best: set[tuple[int, int]], footer: str = ""
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    best: set[tuple[int, int]],
+    footer: str = "",
+    n_names: int = 2,
 ) -> Table:
-    """Return the table; `best`, as (row, column), is bold, and a row that names its method begins a group."""
+    """Return the table; the first `n_names` columns are names, `best`, as (row, column), is bold, and a row
+    that names its method begins a group."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -23,12 +28,13 @@ def rich_table(
     for at, heading in enumerate(headings):
         # Two lines for the long headings leave the width to the hyperparameters.
         text = Text("\n".join(heading.rsplit(" ", 1)))
-        table.add_column(text, justify="right" if at > 1 else "left", overflow="fold", no_wrap=at > 1)
+        is_number = at >= n_names
+        table.add_column(text, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
     for number, row in enumerate(rows):
         texts = [Text(cell) for cell in row]
         for at, text in enumerate(texts):
             text.stylize("bold" if (number, at) in best else "")
-        is_last = number + 1 == len(rows) or rows[number + 1][0] != ""
+        is_last = n_names > 1 and (number + 1 == len(rows) or rows[number + 1][0] != "")
         table.add_row(*texts, end_section=is_last)
     return table
 
@@ -39,6 +45,7 @@ def table_width(table: Table, console: Console) -> Measurement:
 
     # As if there were no end to a line: a console's own width would bound the answer.
     endless = console.options.update(max_width=10_000)
-    for column in table.columns[2:]:
-        column.min_width = measure_renderables(console, endless, [column.header, *column.cells]).maximum
+    for column in table.columns:
+        if column.no_wrap:
+            column.min_width = measure_renderables(console, endless, [column.header, *column.cells]).maximum
     return Measurement.get(console, endless, table)

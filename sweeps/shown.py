@@ -43,6 +43,7 @@ from sweeps.text_layout import (
     measured_rows,
     print_text_csv,
     print_text_table,
+    print_whole,
     text_layout,
 )
 
@@ -89,7 +90,7 @@ def print_table(ledger: Ledger, name: str, form: str, paper: bool, layout: str |
     if layout == "16" and not found.is_low_data:
         raise FrontuneError(f"layout 16 is for sweeps of several numbers of examples; {name} is not such")
     if found.is_low_data and layout in (None, "16"):
-        _print(_low_data_table(_low_data(ledger, found, paper), form))
+        _print_low_data(_low_data(ledger, found, paper), form)
         return
     fitting = layout or text_layout(found.sweeps)
     if fitting in LAYOUTS and _print_text(ledger, found, form, paper, fitting, is_asked_for=bool(layout)):
@@ -208,14 +209,16 @@ def _rows_trained(ledger: Ledger, trials: Sequence[TrialRecord]) -> int | None:
     return None
 
 
-def _low_data_table(points: list[LowDataPoint], form: str) -> object:
+def _print_low_data(points: list[LowDataPoint], form: str) -> None:
+    if form == "rich":
+        print_whole(render_low_data_rich(points))
+        return
     renders = {
-        "rich": render_low_data_rich,
         "csv": render_low_data_csv,
         "markdown": render_low_data_markdown,
         "latex": render_low_data_latex,
     }
-    return renders[form](points)
+    _print(renders[form](points))
 
 
 def _print(table: object) -> None:

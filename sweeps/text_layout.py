@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 from rich.console import Console
+from rich.table import Table
 
 from dashboards.beside_text import paper_text_rows
 from dashboards.imported import imported_ones, trained_here
@@ -60,19 +61,24 @@ def print_text_csv(tables: Mapping[str, Sequence[TextRow]], layout: str) -> None
 
 
 def print_text_table(rows: Sequence[TextRow], trials: Sequence[TrialRecord], layout: str, form: str) -> None:
-    """Print one sweep's table as rich, markdown or latex; numbers are whole, however narrow a terminal is."""
+    """Print one sweep's table as rich, markdown or latex."""
     plain, cells, footer = [row.row for row in rows], text_cells(rows, layout), not_shown(trials)
     under = lines_under(plain, footer)
     if form == "rich":
-        table, console = rich_table(*cells, "\n".join(under)), Console()
-        fewest, all_on_a_line = table_width(table, console)
-        wanted = fewest if console.is_terminal else all_on_a_line
-        Console(width=max(console.width, wanted)).print(table)
+        print_whole(rich_table(*cells, "\n".join(under)))
     elif form == "markdown":
         lines = (f"\n{markdown_text(line)}\n" for line in under)
         click.echo("".join([markdown_table(*cells, n_names=2), *lines]), nl=False)
     else:
         click.echo(render_latex(*cells, footer, note_of(plain)), nl=False)
+
+
+def print_whole(table: Table) -> None:
+    """Print a table with its numbers whole, however narrow a terminal is; in a file a row is a line."""
+    console = Console()
+    fewest, all_on_a_line = table_width(table, console)
+    wanted = fewest if console.is_terminal else all_on_a_line
+    Console(width=max(console.width, wanted)).print(table)
 
 
 def is_wide_enough(rows: Sequence[TextRow], layout: str, console: Console) -> bool:

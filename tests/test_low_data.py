@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from dashboards.beside import paper_low_data, paper_points, paper_rows
 from dashboards.low_data import (
@@ -16,7 +17,9 @@ from dashboards.low_data import (
     print_examples,
     render_low_data_csv,
     render_low_data_markdown,
+    render_low_data_rich,
 )
+from dashboards.rich_table import table_width
 from dashboards.table15 import render_csv, render_markdown, table_rows
 from dashboards.tradeoff import plot_tradeoff, tradeoff_points
 from methods.errors import FrontuneError
@@ -75,6 +78,18 @@ def test_the_papers_numbers_stand_below_marked_and_never_bold() -> None:
     assert "MNLI-m accuracy, 393k" in text
     assert text.count("**") == 4
     assert "| LoRA | **65.0 ± 7.1** | **85.0 ± 7.1** | - | - |" in text
+
+
+def test_the_table_in_a_terminal_breaks_no_number_and_no_name_where_there_is_room() -> None:
+    points = low_data_points(STUDY) + paper_low_data()
+    console = Console(file=io.StringIO(), width=40)
+    fewest, all_on_a_line = table_width(table := render_low_data_rich(points), console)
+    for width in (fewest, all_on_a_line):
+        with (wide := Console(file=io.StringIO(), width=width)).capture() as printed:
+            wide.print(table)
+        assert "65.0 ± 7.1" in printed.get()
+        assert "…" not in printed.get()
+    assert "PrefixEmbed (paper, GPT-3 175B)" in printed.get()
 
 
 def test_the_csv_holds_scores_as_stored() -> None:
