@@ -161,9 +161,9 @@ class Books:
 
     def close(self, ending: Ending) -> list[Path]:
         """Write the results and close the parent run; return the files."""
-        trials = list(self.trials.values())
         self.send_missed(now=True)
         self._told.remember_told()
+        trials = list(self.trials.values())
         name = self.plan.spec.name
         results = [*trials, *imported_ones(self._patiently(lambda: self.ledger.results(name)))]
         front = {t.number for t in pareto_front(results)}

@@ -30,11 +30,14 @@ class Mlflow:
 
     away: bool = False
     told: list[tuple[str, set[str]]] = field(default_factory=list)
+    marked: dict[str, bool] = field(default_factory=dict)
 
     def start_sweep(self, *arguments: Any) -> str:
         return "parent"
 
     def start_trial(self, parent: str, trial: Any, may_have: bool = True) -> str:
+        if self.away:
+            raise TrackingAway("MLflow is away")
         return f"run {trial.number}"
 
     def finish_trial(self, run: str, trial: Any, measured: Any, files: Any) -> None:
@@ -42,8 +45,8 @@ class Mlflow:
             raise TrackingAway("MLflow is away")
         self.told.append((run, {each.metric for each in measured}))
 
-    def finish_sweep(self, *arguments: Any) -> None:
-        pass
+    def finish_sweep(self, parent: str, status: Any, runs: dict[str, bool], *arguments: Any) -> None:
+        self.marked = runs
 
 
 @pytest.fixture
@@ -81,6 +84,17 @@ def test_what_is_added_to_a_trial_that_mlflow_knows_is_told_once_it_is_back(
     mlflow.away = False
     open_books().send_missed()
     assert mlflow.told == [(f"run {TRIAL.number}", set()), (f"run {TRIAL.number}", {"bleu"})]
+
+
+def test_the_front_is_marked_also_on_runs_that_mlflow_got_at_the_very_end(
+    open_books: OpenBooks, mlflow: Mlflow
+) -> None:
+    books, mlflow.away = open_books(), True
+    begun = books.begin(replace(TRIAL, sweep="s", state="running"))
+    books.end(TrialOutcome(replace(begun, state="complete", score=0.5)))
+    mlflow.away = False
+    books.close("complete")
+    assert mlflow.marked == {f"run {TRIAL.number}": True}
 
 
 def test_how_a_trial_ended_is_not_told_once_it_has_begun_again(open_books: OpenBooks, mlflow: Mlflow) -> None:

@@ -20,6 +20,7 @@ import yaml
 from sqlalchemy import Engine, create_engine, insert, inspect, select
 
 from storage import models, schema
+from storage.imported import add_imported
 from storage.lease import STALE_AFTER_S, SweepTaken, leased
 from storage.ledger import Ledger, LedgerError
 from storage.migrations import VERSION_TABLE
@@ -338,6 +339,17 @@ def test_a_ledger_is_watched_without_writing_and_each_change_is_told(ledger: Led
         save_progress(ledger, "démo", [TrialProgress(0, 4, 9, NOON, 1, NOON, ((1, 2.5), (4, 1.25)))])
         assert watch.mark() != second
         assert progress_of(watched, "démo") == progress_of(ledger, "démo") != []
+
+
+def test_imported_results_follow_the_trials_and_give_way_to_a_corrected_file(ledger: Ledger) -> None:
+    ledger.add_sweep(SWEEP)
+    ledger.save_trial(TRIAL)
+    first = replace(TRIAL, imported_from="a.csv")
+    add_imported(ledger, "démo", [first, first])
+    ledger.save_trial(replace(TRIAL, number=1))
+    add_imported(ledger, "démo", [first], instead_of=[0, -1])
+    assert [each.number for each in ledger.results("démo")] == [0, 1, -2, -3]
+    assert [each.number for each in ledger.trials("démo")] == [0, 1]
 
 
 def copy_golden_rows(engine: Engine) -> None:
