@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from dashboards.printing import one_line
 from methods.base import Shape
 from methods.errors import FrontuneError, unknown_name
 from storage.imported import add_imported
@@ -43,6 +44,8 @@ def import_command(file: Path, into: str | None, replacing: bool, workspace_path
             rows = read_results(file)
             sweep = _sweep(ledger, rows, into)
             complete = [row for row in rows if is_complete(row)]
+            if not complete:
+                raise FrontuneError("none of its rows is of a trial that came to its end")
             asked = _asked(sweep, file.name, ledger)
             found = [(row, result_of(row, asked)) for row in complete]
             with leased(ledger, sweep.name) as lease:
@@ -54,7 +57,7 @@ def import_command(file: Path, into: str | None, replacing: bool, workspace_path
         except FrontuneError as error:
             raise FrontuneError(f"'{file}': {error}") from error
     for line in _told(news, len(rows) - len(complete), file.name, sweep.name):
-        click.echo(line)
+        click.echo(one_line(line))
     if news.new or news.gone:
         for written in files:
             click.echo(f"wrote {written}")
@@ -65,7 +68,8 @@ def _sweep(ledger: Ledger, rows: Sequence[ResultRow], into: str | None) -> Sweep
     every = {sweep.name: sweep for sweep in ledger.sweeps()}
     named = sorted({row.cells["sweep"] for row in rows if "sweep" in row.cells})
     if into is None and len(named) != 1:
-        what = f"is of {len(named)} sweeps ({', '.join(named)})" if named else "names no sweep"
+        shown = one_line(", ".join(named))
+        what = f"is of {len(named)} sweeps ({shown})" if named else "names no sweep"
         raise FrontuneError(f"it {what}; --into NAME says which takes it; known: {', '.join(sorted(every))}")
     name = into or named[0]
     if name not in every:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboards.pareto_csv import text_in_csv
+from dashboards.printing import one_line
 from methods.errors import FrontuneError
 
 REQUIRED = ("method", "trainable_params", "score")
@@ -85,7 +86,8 @@ def read_results(file: Path) -> list[ResultRow]:
 
 def _check(header: list[str]) -> None:
     if missing := [name for name in REQUIRED if name not in header]:
-        raise FrontuneError(f"it has no column {' and no '.join(missing)}; its columns: {', '.join(header)}")
+        known = one_line(", ".join(header))
+        raise FrontuneError(f"it has no column {' and no '.join(missing)}; its columns: {known}")
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise FrontuneError(f"column {twice[0]!r} stands twice in it")
 

@@ -143,6 +143,7 @@ def test_a_known_method_is_read_as_strictly_as_a_sweep_file_and_counted(
         (f"{HEADER},task\nx,1,0.5,mnli\n", "row 2: its task is 'mnli', that of sweep 's' is 'demo'"),
         (f"{HEADER},base\nx,1,0.5,gpt2\n", "row 2: its base is 'gpt2'"),
         (f"{HEADER},metric\nx,1,0.5,bleu\n", "row 2: its metric is 'bleu'"),
+        (f"{HEADER},state\nx,1,,failed\n", "none of its rows is of a trial that came to its end"),
         (f"{HEADER},state\nx,1,0.5,done\n", "row 2: unknown state 'done'"),
         (f'{HEADER}\n"x,1,0.5\n', "it cannot be read: unexpected end of data"),
     ],
