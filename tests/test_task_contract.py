@@ -6,7 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import pytest
 
 from methods.errors import FrontuneError
 from methods.loading import load_tokenizer
-from sweeps.data import prepare_data, read_examples
+from sweeps.data import TaskData, prepare_data, read_examples
 from sweeps.settings import TaskSettings
 from sweeps.tasks import known_tasks, make_task
 from sweeps.tasks.base import Example, Split, Task
+from sweeps.training.batches import collate, cut_to
 
 Row = dict[str, Any]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -227,6 +228,15 @@ def read(name: str, folder: Path, split: Split) -> list[Example]:
     return task_of(case, folder_of(case, folder / split, split)).examples(split)
 
 
+def prepared(name: str, folder: Path, base: str) -> TaskData:
+    """The task's rows, the same in both splits, tokenised for the small base."""
+    case = CASES[name]
+    for split in (case.validation, "train"):
+        write(folder / f"{split}.jsonl", case.rows)
+    settings = TaskSettings(name=case.task, data=str(folder) if case.rows else None, **case.own)
+    return prepare_data(read_examples(settings), load_tokenizer(base))
+
+
 def outcome(task: Task, split: Split = "train") -> str | None:
     """What a task refuses its data with; None if it takes them."""
     try:
@@ -347,16 +357,39 @@ def test_right_texts_get_the_best_score_and_empty_ones_none_above_it(
 def test_a_task_is_tokenised_to_the_same_rows_and_fingerprint_each_time(
     name: str, tmp_path: Path, base: str
 ) -> None:
-    case = CASES[name]
-    for split in (case.validation, "train"):
-        write(tmp_path / f"{split}.jsonl", case.rows)
-    settings = TaskSettings(name=case.task, data=str(tmp_path) if case.rows else None, **case.own)
-    first, second = (prepare_data(read_examples(settings), load_tokenizer(base)) for _ in range(2))
+    first, second = (prepared(name, tmp_path, base) for _ in range(2))
     assert first == second
     for row in (*first.train, *first.validation):
         assert row.prompt
         assert row.completion
         assert not row.candidates or row.candidates[row.answer] == row.completion
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_rows_too_long_lose_their_prompts_left_and_are_counted(name: str, tmp_path: Path, base: str) -> None:
+    data = prepared(name, tmp_path, base)
+    generated = data.decoding.max_new_tokens if data.decoding else 0
+    for rows, free in ((data.train, 0), (data.validation, generated)):
+        taken = max(free, *(len(text) for row in rows for text in (row.completion, *row.candidates)))
+        cut, count = cut_to(rows, taken + 2, free)
+        assert count == sum(short != whole for short, whole in zip(cut, rows, strict=True)) > 0
+        for short, whole in zip(cut, rows, strict=True):
+            assert short == replace(whole, prompt=whole.prompt[-len(short.prompt) :])
+            assert len(short.prompt) + max(free, len(whole.completion)) <= taken + 2
+    assert cut_to(data.train, 10_000) == (list(data.train), 0)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_nothing_but_completions_is_learned_and_text_learns_its_end(
+    name: str, tmp_path: Path, base: str
+) -> None:
+    data = prepared(name, tmp_path, base)
+    batch = collate(data.train, (2, 1), data.pad_id)
+    learned = [batch.targets_N[batch.row_N == number].tolist() for number in range(len(data.train))]
+    assert learned == [list(row.completion) for row in data.train]
+    assert all((row.completion[-1] == data.eos_id) == (data.decoding is not None) for row in data.train)
+    first = [int(batch.column_N[batch.row_N == number][0]) for number in range(len(data.train))]
+    assert first == [2 + len(row.prompt) for row in data.train]
 
 
 @pytest.mark.parametrize(
