@@ -29,6 +29,7 @@ from storage.ledger import Ledger, LedgerError
 from storage.progress import save_progress
 from storage.read_only import open_read_only
 from storage.records import RungScore, SweepRecord, TrialProgress, TrialRecord
+from storage.untrained import save_untrained
 from tests.conftest import Frontune
 from tests.test_ledger import NOON
 from tests.test_pareto import make_trial
@@ -214,7 +215,7 @@ def reader(ledger: Ledger, clock: Clock) -> Iterator[Reader]:
         yield Reader(watched, clock)
 
 
-def test_however_many_ask_the_ledger_is_asked_every_two_seconds(
+def test_however_many_ask_the_ledger_is_asked_every_second(
     reader: Reader, ledger: Ledger, clock: Clock
 ) -> None:
     first = reader.pulse()
@@ -225,6 +226,20 @@ def test_however_many_ask_the_ledger_is_asked_every_two_seconds(
     second = reader.pulse()
     assert second.state == first.state + 1
     assert [trial.number for trial in reader.sweep("tiny").trials] == list(range(7))
+
+
+def test_the_untrained_base_is_a_line_as_soon_as_it_is_scored(
+    reader: Reader, ledger: Ledger, clock: Clock
+) -> None:
+    reader.pulse()
+    before = reader.sweep("tiny")
+    save_untrained(ledger, "tiny", "identity", {before.record.metric: 0.25})
+    clock.now += POLL_S
+    reader.pulse()
+    now = reader.sweep("tiny")
+    assert (before.untrained, now.untrained, now.changed > before.changed) == (None, 0.25, True)
+    figure = front_figure([make_trial(number=0)], "", Filters(), now.untrained)
+    assert "Untrained base: 25.0" in [note.text for note in figure.layout.annotations]
 
 
 def test_nothing_is_read_again_while_nothing_changes(

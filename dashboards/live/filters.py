@@ -49,8 +49,10 @@ class Filters:
         )
 
 
-def front_figure(trials: Sequence[TrialRecord], title: str, filters: Filters) -> go.Figure:
-    """Draw the trade-off plot of what is shown; its front is the best of that.
+def front_figure(
+    trials: Sequence[TrialRecord], title: str, filters: Filters, untrained: float | None = None
+) -> go.Figure:
+    """Draw the trade-off plot of what is shown, its front the best of that; `untrained` is the base's score.
 
     A state decides which points are drawn and not what they are: without its pruned seeds a configuration
     would look better than it is.
@@ -64,4 +66,5 @@ def front_figure(trials: Sequence[TrialRecord], title: str, filters: Filters) ->
         title,
         pruned_points(own) if filters.shows_state("pruned") else [],
         front_band(replicates(drawn)),
+        untrained,
     )

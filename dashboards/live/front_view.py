@@ -80,9 +80,9 @@ def summary(sweep: SweepNow, driver: str | None) -> str:
 
 
 def _figure(sweep: SweepNow, second: SweepNow | None, picked: str, filters: Filters) -> Any:
-    figure = front_figure(sweep.trials, "", filters)
+    figure = front_figure(sweep.trials, "", filters, sweep.untrained)
     if second is not None and _are_comparable(sweep, second):
-        share_axes(figure, front_figure(second.trials, "", filters))
+        share_axes(figure, front_figure(second.trials, "", filters, second.untrained))
     # What cannot be read as numbers `picking` says.
     with suppress(FrontuneError):
         mark_picked(figure, numbers_of(picked or ""))

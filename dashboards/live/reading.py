@@ -15,9 +15,11 @@ from storage.progress import progress_of
 from storage.read_only import Watch
 from storage.records import RungScore, SweepRecord, TrialProgress, TrialRecord
 from storage.rungs import rung_scores
+from storage.untrained import untrained_scores
 
-POLL_S = 2.0
-"""So often the database is asked whether anything has changed, however many pages are open."""
+POLL_S = 1.0
+"""So often the database is asked whether anything has changed, however many pages are open: twice as often as
+a page asks, or it would be told every other time what it knows."""
 LEASES_S = 10.0
 """A driver that was killed changes nothing: so often it is looked whether it is still there."""
 
@@ -32,7 +34,8 @@ class Pulse:
 
 @dataclass(frozen=True)
 class SweepNow:
-    """A sweep as it was at `state`; `changed` is the state at which its trials were others than before."""
+    """A sweep as it was at `state`; `changed` is the state at which its trials, or the score of its untrained
+    base, were others than before."""
 
     record: SweepRecord
     state: int
@@ -40,6 +43,7 @@ class SweepNow:
     trials: list[TrialRecord]
     progress: list[TrialProgress]
     rungs: list[RungScore]
+    untrained: float | None
 
 
 @dataclass
@@ -109,7 +113,8 @@ class Reader:
         if record is None:
             raise LedgerError(unknown_name("sweep", name, [each.name for each in self.ledger.sweeps()]))
         trials = newer_results(self.ledger, name, known.trials if known else ())
-        is_same = known is not None and known.trials == trials
+        untrained = untrained_scores(self.ledger, name).get(record.metric)
+        is_same = known is not None and (known.trials, known.untrained) == (trials, untrained)
         now = SweepNow(
             record=record,
             state=state,
@@ -117,5 +122,6 @@ class Reader:
             trials=trials,
             progress=progress_of(self.ledger, name),
             rungs=rung_scores(self.ledger, name, only_running=True),
+            untrained=untrained,
         )
         return replace(now, changed=known.changed) if known and is_same else now

@@ -26,7 +26,7 @@ from tests.benchmarks.driver_load import run
 from tests.benchmarks.turns import HEADINGS, over, rounds, row
 from tests.browser import absent, browser_program
 
-TRIALS, SLOTS = 400, 8
+TRIALS, SLOTS = 100, 8
 Open = Callable[[Path], AbstractContextManager[None]]
 
 
