@@ -6,10 +6,12 @@ import logging
 import os
 import sqlite3
 import uuid
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Engine, event, make_url
 from sqlalchemy.exc import OperationalError
 
 from methods.errors import FrontuneError
@@ -80,7 +82,10 @@ def _make(path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     url = URL.create("sqlite", database=str(temporary)).render_as_string()
     try:
-        _make_tables(url, str(path.with_name("mlartifacts")))
+        with _not_waiting_for_the_disk(temporary.name):
+            _make_tables(url, str(path.with_name("mlartifacts")))
+        with temporary.open("rb") as made:
+            os.fsync(made.fileno())
         with suppress(FileNotFoundError):
             if path.stat().st_size == 0:
                 path.unlink()
@@ -88,6 +93,23 @@ def _make(path: Path) -> None:
     finally:
         for file in path.parent.glob(f"{temporary.name}*"):
             file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _not_waiting_for_the_disk(name: str) -> Iterator[None]:
+    """Of a file that nobody uses before it is whole, the hundreds of statements of MLflow's migrations need
+    not reach the disk one by one: 0.6 s instead of 3.5 on a busy disk."""
+
+    def hurry(connection: Any, record: object) -> None:
+        (_, _, file) = connection.execute("PRAGMA database_list").fetchone()
+        if Path(file).name == name:
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", hurry)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", hurry)
 
 
 def _make_tables(url: str, artifact_root: str) -> None:
