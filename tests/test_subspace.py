@@ -132,6 +132,16 @@ def test_the_figure_has_a_row_for_each_layer_and_a_column_for_each_pair() -> Non
         "layer 4",
     ]
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (0.0, 1.0)
+    layout = figure.layout
+    places = [
+        (layout[trace.xaxis.replace("x", "xaxis")], layout[trace.yaxis.replace("y", "yaxis")])
+        for trace in figure.data
+    ]
+    corners = [(x.domain[0], y.domain[1]) for x, y in places]
+    # Layer 0 stands above layer 4, and q, v and the control beside each other.
+    assert [y for _, y in corners] == pytest.approx([1, 1, 1, corners[-1][1], corners[-1][1], corners[-1][1]])
+    assert corners[-1][1] < 0.5
+    assert corners[0][0] == 0 < corners[1][0] < corners[2][0]
 
 
 def test_an_update_along_ws_own_first_directions_is_alike_to_w_and_amplifies_by_its_share() -> None:
