@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -67,9 +67,13 @@ def _score_missing(
     if not todo:
         return
     split = _open_split(SweepSpec.model_validate(dict(sweep.spec)), sweep.name, ledger)
+    said: set[str] = set()
     for trial in todo:
-        measured = _score(trial, split, ledger, workspace)
+        measured, missing = _score(trial, split, ledger, workspace)
         ledger.add_measurements(trial.sweep, trial.number, measured)
+        for metric in sorted(missing.keys() - said):
+            click.echo(f"{metric} is missing: {missing[metric]}")
+        said |= missing.keys()
 
 
 def _mirror(trials: list[TrialRecord], ledger: Ledger, workspace: Workspace) -> None:
@@ -99,22 +103,27 @@ def _open_split(spec: SweepSpec, sweep: str, ledger: Ledger) -> HeldOut:
     return HeldOut(examples, tokenizer, data, loaded_once(spec, default_device()))
 
 
-def _score(trial: TrialRecord, split: HeldOut, ledger: Ledger, workspace: Workspace) -> list[Measurement]:
+def _score(
+    trial: TrialRecord, split: HeldOut, ledger: Ledger, workspace: Workspace
+) -> tuple[list[Measurement], Mapping[str, str]]:
+    """Return what was measured, and why other metrics are missing."""
     kept = [a.path for a in ledger.artifacts(trial.sweep, trial.number) if a.kind == "adapter"]
     file = workspace.inside(kept[0]) if kept else None
     if file is None or not file.exists():
         raise FrontuneError(f"the adapter of {trial.sweep}/{trial.number} is not in the workspace any more")
     found = rescore(split.base(), split.data, file)
-    metrics = dict(found.metrics)
+    metrics, missing = dict(found.metrics), dict[str, str]()
     if found.generated:
         _, scores = score_texts(
             found.generated, split.examples.task, split.examples.validation, split.tokenizer
         )
         metrics |= scores.metrics
+        missing = dict(scores.missing)
         if trial.metric not in metrics:
-            raise FrontuneError(f"{trial.metric} is missing: {scores.missing.get(trial.metric, 'no reason')}")
+            raise FrontuneError(f"{trial.metric} is missing: {missing.get(trial.metric, 'no reason')}")
     metrics.setdefault("rows_cut", found.rows_cut)
-    return [Measurement(name, SPLIT, trial.steps or 0, value) for name, value in metrics.items()]
+    step = trial.steps or 0
+    return [Measurement(name, SPLIT, step, value) for name, value in metrics.items()], missing
 
 
 def _test_score(ledger: Ledger, trial: TrialRecord) -> float | None:

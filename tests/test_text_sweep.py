@@ -191,6 +191,8 @@ def test_a_metric_that_was_missing_is_filled_in_once_its_tool_is_there(
     result = frontune(*command)
     assert "meteor is missing: no Java" in result.stdout
     assert (result.exit_code, meteors("small")) == (0, [])
+    tested = frontune("test", "small", "--workspace", workspace)
+    assert (tested.exit_code, tested.stdout.count("meteor is missing: no Java")) == (0, 1)
     tools["present"] = True
     assert "trial 0: meteor filled in" in frontune(*command, "--set", "name=other").stdout
     assert (trials_of(workspace, "other")[0].reused_from, meteors("other")) == ("small/0", [0.25])
