@@ -1,9 +1,9 @@
 """A whole sweep against the usual way: the same trials with Optuna, PEFT, transformers' Trainer and MLflow.
 
 ``python -m tests.benchmarks.usual_way [tiny] [smollm2-135m]``: six trials of LoRA's rank and learning rate,
-the same matrices, rows, batch size, steps and AdamW, 100 validation rows scored, adapters kept; both sides
-timed as processes, imports included, in turn. `tiny` is trained on the demo in float32, SmolLM2-135M on real
-MNLI rows in bfloat16.
+on `tiny` also 24, to show how the cost grows; the same matrices, rows, batch size, steps and AdamW, 100
+validation rows scored, adapters kept; both sides timed as processes, imports included, in turn. `tiny` is
+trained on the demo in float32, SmolLM2-135M on real MNLI rows in bfloat16.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Case:
     base: str
     words: tuple[str, ...]
     modules: dict[str, str]
-    rates: tuple[float, float]
+    rates: tuple[float, ...]
     n_rows: int
     steps: int
     batch_size: int
@@ -73,6 +73,18 @@ CASES = (
         "float32",
         "at least 6",
         5,
+    ),
+    Case(
+        "tiny",
+        DEMO_LABELS,
+        {"o": "attn.c_proj", "up": "mlp.c_fc"},
+        (1e-3, 2e-3, 3e-3, 5e-3, 7e-3, 1e-2, 1.5e-2, 2e-2),
+        500,
+        100,
+        16,
+        "float32",
+        "reported",
+        3,
     ),
     Case(
         "smollm2-135m",
