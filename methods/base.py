@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -81,11 +81,16 @@ class Edit(nn.Module, ABC):
     def forward(self, x_BTI: Tensor, y_BTO: Tensor, rows: Rows) -> Tensor:
         """Return the site's new output from its input `x_BTI` and its output `y_BTO`."""
 
-    @staticmethod
-    def together(edits: Sequence[Any], x_BTI: Tensor, y_BTO: Tensor, rows: Sequence[Rows]) -> Tensor | None:
-        """Return what several edits of this class make of a batch of which each has an equal share of the
-        rows, one after the other; None (the default) where that is done one by one."""
+    @property
+    def kin(self) -> Hashable | None:
+        """Edits of one class and of equal kin may run `together`; None (the default) runs by itself."""
         return None
+
+    @staticmethod
+    def together(edits: Sequence[Any], x_BTI: Tensor, y_BTO: Tensor) -> Tensor:
+        """Return what several edits of one kin make of a batch of which each has an equal share of the rows,
+        one after the other."""
+        raise NotImplementedError
 
 
 class Start(Protocol):

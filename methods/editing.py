@@ -53,33 +53,28 @@ def edit_output(
 
 
 def _edit_site(site: Site, placed: Sequence[Placed], x_BTI: Tensor, y_BTO: Tensor) -> Tensor:
-    """Edit one site; neighbours with edits of one class and equally many rows make a run."""
-    runs = [
-        list(run)
-        for _, run in groupby(placed, key=lambda slot: (type(slot.edits.get(site)), slot.last - slot.first))
-    ]
+    """Edit one site: neighbours of one kin in one, all others slot by slot."""
+    runs = [list(run) for _, run in groupby(placed, key=lambda slot: _kin(slot, site))]
     # Not by slices: backward each of them would be a zero tensor of the whole batch's size.
     counts = [run[-1].last - run[0].first for run in runs]
-    pieces = [
-        _edit_run([slot.edits.get(site) for slot in run], run, own_x_BTI, own_y_BTO)
-        for run, own_x_BTI, own_y_BTO in zip(
-            runs, torch.split(x_BTI, counts), torch.split(y_BTO, counts), strict=True
-        )
-    ]
+    parts = zip(runs, torch.split(x_BTI, counts), torch.split(y_BTO, counts), strict=True)
+    pieces = [_edit_run(site, run, own_x_BTI, own_y_BTO) for run, own_x_BTI, own_y_BTO in parts]
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
 
-def _edit_run(edits: Sequence[Edit | None], run: Sequence[Placed], x_BTI: Tensor, y_BTO: Tensor) -> Tensor:
-    """Edit a run's rows in one where the edits' class can, else slot by slot."""
-    found = [edit for edit in edits if edit is not None]
-    if not found:
+def _kin(slot: Placed, site: Site) -> object:
+    """Equal for slots that nothing edits here, and for those whose edits may run in one."""
+    edit = slot.edits.get(site)
+    if edit is None:
+        return None
+    return slot.first if edit.kin is None else (type(edit), edit.kin, slot.last - slot.first)
+
+
+def _edit_run(site: Site, run: Sequence[Placed], x_BTI: Tensor, y_BTO: Tensor) -> Tensor:
+    edits = [slot.edits[site] for slot in run if site in slot.edits]
+    if not edits:
         return y_BTO
-    # While text is generated, each pass after the first sees one new token and no virtual ones.
-    rows = [Rows() if y_BTO.shape[1] == 1 else slot.rows for slot in run]
     if len(run) > 1:
-        together = type(found[0]).together(found, x_BTI, y_BTO, rows)
-        if together is not None:
-            return together
-    each = zip(found, x_BTI.chunk(len(run)), y_BTO.chunk(len(run)), rows, strict=True)
-    pieces = [edit(own_x_BTI, own_y_BTO, own) for edit, own_x_BTI, own_y_BTO, own in each]
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        return type(edits[0]).together(edits, x_BTI, y_BTO)
+    # While text is generated, each pass after the first sees one new token and no virtual ones.
+    return edits[0](x_BTI, y_BTO, Rows() if y_BTO.shape[1] == 1 else run[0].rows)  # type: ignore[no-any-return]

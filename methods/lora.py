@@ -36,15 +36,15 @@ class LowRank(Edit):
         a, b = self.A.to(x.dtype), self.B.to(x.dtype)
         return y_BTO + self.scale * F.linear(F.linear(x, a), b)
 
+    @property
+    def kin(self) -> int | None:
+        """The rank that its kin are padded to: less than twice its own, or one that costs nothing."""
+        return None if self.dropout else max(PADDED, 1 << (len(self.A) - 1).bit_length())
+
     @staticmethod
-    def together(
-        edits: Sequence[LowRank], x_BTI: Tensor, y_BTO: Tensor, rows: Sequence[Rows]
-    ) -> Tensor | None:
+    def together(edits: Sequence[LowRank], x_BTI: Tensor, y_BTO: Tensor) -> Tensor:
         """Two batched products of A and B padded with zeros to the highest rank of them all."""
         r = max(len(edit.A) for edit in edits)
-        drops = any(edit.dropout and own.masks for edit, own in zip(edits, rows, strict=True))
-        if drops or r > max(PADDED, 2 * min(len(edit.A) for edit in edits)):
-            return None
         a_SRI = torch.stack([F.pad(edit.A, (0, 0, 0, r - len(edit.A))) for edit in edits]).to(x_BTI.dtype)
         b_SOR = torch.stack([F.pad(edit.scale * edit.B, (0, r - len(edit.A))) for edit in edits])
         x_SNI = x_BTI.reshape(len(edits), -1, x_BTI.shape[-1])

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.base import Edit
 from methods.expression import parse_method
 from methods.lora import PADDED, LowRank
 from sweeps.training.pack import Pack
@@ -38,47 +37,48 @@ def gradients(family: str, methods: Sequence[str]) -> list[dict[str, Tensor]]:
     return [{name: p.grad.clone() for name, p in s.parameters.items() if p.grad is not None} for s in slots]
 
 
-@pytest.mark.parametrize("family", CONFIGS)
-def test_loras_that_run_in_one_have_the_gradients_that_they_have_one_by_one(
-    family: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def sizes_of_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many LoRAs run in one, each time that some do."""
     sizes: list[int] = []
     in_one = LowRank.together
 
-    def counted(edits: Sequence[Any], *others: Any) -> Tensor | None:
+    def counted(edits: Sequence[Any], *others: Any) -> Tensor:
         sizes.append(len(edits))
         return in_one(edits, *others)
 
     monkeypatch.setattr(LowRank, "together", staticmethod(counted))
+    return sizes
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_loras_that_run_in_one_have_the_gradients_that_they_have_one_by_one(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = sizes_of_runs(monkeypatch)
     together = gradients(family, LORAS)
-    assert max(sizes) == 3
-    monkeypatch.setattr(LowRank, "together", Edit.together)
-    for one, other in zip(together, gradients(family, LORAS), strict=True):
+    assert max(sizes) >= 3
+    monkeypatch.setattr(LowRank, "kin", None)
+    sizes.clear()
+    apart = gradients(family, LORAS)
+    assert not sizes
+    for one, other in zip(together, apart, strict=True):
         assert one.keys() == other.keys()
         for name, gradient in other.items():
             torch.testing.assert_close(one[name], gradient, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize(
-    ("methods", "runs"),
+    ("methods", "in_one"),
     [
-        (("lora(r_q=1)", f"lora(r_q={PADDED})"), True),
-        (("lora(r_q=1)", f"lora(r_q={PADDED + 1})"), False),
-        ((f"lora(r_q={PADDED + 1})", f"lora(r_q={PADDED + 8})"), True),
-        (("lora(r_q=1)", "lora(r_q=2, dropout=0.1)"), False),
+        (("lora(r_q=1)", f"lora(r_q={PADDED})"), {2}),
+        ((f"lora(r_q={PADDED + 1})", "lora(r_q=1)", f"lora(r_q={PADDED + 8})", "lora(r_q=2)"), {2}),
+        (("lora(r_q=1)", f"lora(r_q={PADDED + 1})"), set()),
+        (("lora(r_q=1, dropout=0.1)", "lora(r_q=2, dropout=0.1)"), set()),
     ],
 )
-def test_ranks_far_apart_and_dropout_run_one_by_one(
-    methods: Sequence[str], runs: bool, monkeypatch: pytest.MonkeyPatch
+def test_like_ranks_run_in_one_but_with_dropout(
+    methods: Sequence[str], in_one: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[Tensor | None] = []
-    in_one = LowRank.together
-
-    def watched(*arguments: Any) -> Tensor | None:
-        found.append(in_one(*arguments))
-        return found[-1]
-
-    monkeypatch.setattr(LowRank, "together", staticmethod(watched))
+    sizes = sizes_of_runs(monkeypatch)
     gradients("llama", methods)
-    assert found
-    assert all((each is not None) == runs for each in found)
+    assert set(sizes) == in_one

@@ -82,7 +82,7 @@ class Pack:
                 passes.append([])
                 length, n_rows = _longest(slot, one), len(one.rows)
             passes[-1].append((slot, one))
-        return [sorted(here, key=lambda each: each[0].method.name) for here in passes]
+        return [sorted(here, key=_kinship) for here in passes]
 
     def _losses(self, turn: Sequence[tuple[Slot, Pass]]) -> list[Tensor]:
         """The summed cross-entropy over the label tokens of each slot's rows, from one forward pass."""
@@ -106,6 +106,12 @@ class Pack:
             )
             for (slot, _), batch, slot_logits in zip(turn, batches, per_slot, strict=True)
         ]
+
+
+def _kinship(placed: tuple[Slot, Pass]) -> tuple[str, int, int]:
+    """Slots of one method, as many rows and like size are neighbours."""
+    slot, one = placed
+    return slot.method.name, len(one.rows), slot.trainable_params
 
 
 def _longest(slot: Slot, one: Pass) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+NOTES = Path(__file__).parent / "notes"
 BENCHMARKS = {
     "usual_way": "A whole sweep against the usual way",
     "well_done": "The training loop alone against the Trainer, grouped by length",
@@ -45,7 +46,13 @@ def main(names: list[str]) -> None:
         lines = [line for line in done.stdout.splitlines() if is_ours(line)]
         failed = [f"\nIt ended with exit code {done.returncode}."] if done.returncode else []
         where = f"{machine()}. Load of the machine {before} before and {load()} after.\n"
-        write(name, "\n".join([where, *lines, *failed]))
+        write(name, "\n".join([where, *lines, *failed, *note(name)]))
+
+
+def note(name: str) -> list[str]:
+    """What is to be said of a benchmark's numbers, from notes/NAME.md."""
+    file = NOTES / f"{name}.md"
+    return ["", file.read_text(encoding="utf-8").strip()] if file.exists() else []
 
 
 def is_ours(line: str) -> bool:

@@ -37,8 +37,16 @@ def over(above: Sequence[float], below: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def row(what: str, values: Sequence[float], unit: str = "", target: str = "-", digits: int = 2) -> None:
-    """Print a line of the table: the median, and the least and the most of all rounds."""
-    spread = f"{min(values):,.{digits}f} to {max(values):,.{digits}f}, {len(values)} rounds"
+def row(
+    what: str,
+    values: Sequence[float],
+    unit: str = "",
+    target: str = "-",
+    digits: int = 2,
+    counted: str = "rounds",
+) -> None:
+    """Print a line of the table: the median, and the least and the most of all rounds, or of what else is
+    counted."""
+    spread = f"{min(values):,.{digits}f} to {max(values):,.{digits}f}, {len(values)} {counted}"
     shown = f"{statistics.median(values):,.{digits}f}{unit}"
     print(f"| {what} | {shown} | {target} | {spread if len(values) > 1 else 'once'} |", flush=True)

@@ -121,13 +121,13 @@ def compare(case: Case, folder: Path) -> None:
     def usual() -> None:
         before = processor_s()
         with tempfile.TemporaryDirectory(dir=folder) as own:
-            accuracies["usual"] = run_usual(case, data, Path(own))
+            accuracies["usual"] += run_usual(case, data, Path(own))
         busy_s["usual"].append(processor_s() - before)
 
     def ours() -> None:
         before = processor_s()
         with tempfile.TemporaryDirectory(dir=folder) as own:
-            accuracies["ours"] = run_ours(case, data, Path(own))
+            accuracies["ours"] += run_ours(case, data, Path(own))
         busy_s["ours"].append(processor_s() - before)
 
     theirs_s, ours_s = in_turn(rounds(case.rounds), usual, ours)
@@ -139,7 +139,8 @@ def compare(case: Case, folder: Path) -> None:
     for name, found in busy_s.items():
         row(f"{what}: {name}, processor s", found, digits=1)
     for name, found in accuracies.items():
-        row(f"{what}: accuracy of the trials, {name}, %", [100 * each for each in found], digits=1)
+        shown = [100 * each for each in found]
+        row(f"{what}: accuracy of the trials, {name}, %", shown, digits=1, counted="trials")
     gap = 100 * (statistics.mean(accuracies["ours"]) - statistics.mean(accuracies["usual"]))
     row(f"{what}: mean accuracy, ours less theirs, points", [gap], target="within noise", digits=1)
 
