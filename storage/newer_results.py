@@ -11,8 +11,8 @@ from storage.ledger import Ledger
 from storage.models import TrialRow, record_of
 from storage.records import TrialRecord
 
-UNENDED = ("running", "interrupted")
-"""What may still change; how any other trial ended stays as it is."""
+LASTING = ("complete", "pruned")
+"""How such a trial ended stays as it is; one that failed may be trained anew under its number."""
 
 
 def newer_results(ledger: Ledger, sweep: str, known: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -20,13 +20,13 @@ def newer_results(ledger: Ledger, sweep: str, known: Sequence[TrialRecord]) -> l
 
     What MLflow was told of ended trials since (`mirrored`, `mlflow_run_id`) may be missing.
     """
-    unended = [trial.number for trial in known if trial.state in UNENDED]
-    if not known or len(unended) > AT_ONCE:
+    unsettled = [trial.number for trial in known if trial.state not in LASTING]
+    if not known or len(unsettled) > AT_ONCE:
         return ledger.results(sweep)
     of_sweep = TrialRow.sweep == sweep
     numbers = [trial.number for trial in known]
     newer = or_(TrialRow.number > max(numbers), TrialRow.number < min(numbers))
-    may_differ = or_(newer, TrialRow.number.in_(unended))
+    may_differ = or_(newer, TrialRow.number.in_(unsettled))
     with ledger.session() as session:
         rows = session.scalars(select(TrialRow).where(of_sweep, may_differ))
         changed = {row.number: record_of(TrialRecord, row) for row in rows}

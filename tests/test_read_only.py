@@ -19,7 +19,7 @@ from storage.ledger import Ledger, LedgerAway, LedgerError, NoLedger
 from storage.migrations import HEAD, VERSION_TABLE
 from storage.newer_results import newer_results
 from storage.read_only import Watch, open_read_only
-from storage.records import SweepRecord, TrialOutcome
+from storage.records import SweepRecord, TrialOutcome, TrialState
 from tests.test_ledger import NOON, SWEEP, TRIAL
 
 RUNNING = replace(TRIAL, state="running", score=None)
@@ -157,6 +157,24 @@ def test_only_trials_that_may_have_changed_are_read_again(
     assert found == whole
     assert [each.number for each in found] == [0, 1, 2, 3, 4, -1, -2]
     assert found[0] is known[0]
+
+
+@pytest.mark.parametrize("state", ["failed", "infeasible"])
+def test_a_trial_that_failed_and_is_trained_anew_is_read_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, state: TrialState
+) -> None:
+    failed = replace(TRIAL, state=state, score=None, reason="lost")
+    ledger.save_outcome(TrialOutcome(failed))
+    ledger.save_outcome(TrialOutcome(replace(TRIAL, number=1)))
+    known = newer_results(ledger, "démo", [])
+    again = [replace(failed, state="interrupted"), replace(RUNNING, number=TRIAL.number), TRIAL]
+    monkeypatch.setattr(Ledger, "results", lambda *given: pytest.fail("all of them are read"))
+    for now in again:
+        ledger.save_trial(now)
+        found = newer_results(ledger, "démo", known)
+        assert (found[0].state, found[0].score) == (now.state, now.score)
+        assert newer_results(ledger, "démo", found) == found
+        assert found[1] is known[1]
 
 
 def test_another_ledger_is_read_as_a_whole(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
