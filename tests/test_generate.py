@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.frozen import FrozenBase
 from sweeps.training.batches import Row, collate
@@ -87,6 +88,15 @@ def test_a_text_ends_before_its_end_token_and_at_the_limit() -> None:
     third = text[2]
     cut = generate(base, [(slot, [row])], Decoding(max_new_tokens=9), PAD, third)[0][0]
     assert cut == text[: text.index(third)]
+
+
+@pytest.mark.parametrize("method", ["lora(r_q=1)", "prefix_embed(l_p=1)", "prefix_layer(l_p=2, l_i=1)"])
+def test_an_empty_prompt_is_refused_whatever_virtual_tokens_there_are(method: str) -> None:
+    base, (row,) = random_base("gpt2"), prompts(1)
+    slot = Slot(base, parse_method(method), Recipe(steps=1), [row])
+    asked = [(slot, [row]), (slot, [row, replace(row, prompt=())])]
+    with pytest.raises(FrontuneError, match="row 1 of the batch has an empty prompt: nothing to predict"):
+        generate(base, asked, Decoding(max_new_tokens=1), PAD, EOS)
 
 
 def test_only_generated_tokens_count_as_repeated() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from methods.base import Rows
 from methods.editing import Placed
+from methods.errors import FrontuneError
 from methods.frozen import FrozenBase
 from sweeps.training.batches import Row
 from sweeps.training.decoding import Decoding
@@ -35,7 +36,12 @@ def generate(
     pad_id: int,
     eos_id: int,
 ) -> list[list[Tokens]]:
-    """Return what each slot makes of each of its prompts, without the end token; slots may share a batch."""
+    """Return what each slot makes of each of its prompts, without the end token; slots may share a batch.
+
+    Raises FrontuneError where a prompt is empty.
+    """
+    for _, rows in prompts:
+        _refuse_empty(rows)
     found: dict[Asked, Tokens] = {}
     with torch.inference_mode():
 
@@ -47,6 +53,13 @@ def generate(
                 asked: _until(line, eos_id) for asked, line in zip(batch, rows_BT.tolist(), strict=True)
             }
     return [[found[slot, row] for row in range(len(rows))] for slot, (_, rows) in enumerate(prompts)]
+
+
+def _refuse_empty(rows: Sequence[Row]) -> None:
+    """A first pass over one virtual token alone could not be told from a later pass, where there are none."""
+    for number, row in enumerate(rows):
+        if not row.prompt:
+            raise FrontuneError(f"row {number} of the batch has an empty prompt: nothing to predict from")
 
 
 def _batches(
