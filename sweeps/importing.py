@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from dashboards.printing import one_line
+from dashboards.text_alternative import several
 from methods.base import Shape
 from methods.errors import FrontuneError, unknown_name
 from storage.imported import add_imported
@@ -148,10 +149,14 @@ def _write_results(ledger: Ledger, sweep: SweepRecord, workspace: Workspace) -> 
 def _told(news: News, n_unfinished: int, file: str, sweep: str) -> list[str]:
     n_new, n_gone = len(news.new), len(news.gone)
     if not n_new and not n_gone:
-        first = f"nothing new: sweep {sweep} has all {news.n_known} results of {file} already"
+        every = "the only result" if news.n_known == 1 else f"all {news.n_known:,} results"
+        first = f"nothing new: sweep {sweep} has {every} of {file} already"
     else:
-        known = f", {news.n_known} were there already" if news.n_known else ""
-        gone = f", {n_gone} of what it brought before are gone" if n_gone else ""
-        first = f"imported {n_new} results from {file} into sweep {sweep}{known}{gone}"
-    left_out = f"left out: {n_unfinished} trials of it that did not come to their end"
+        known = (
+            f", {news.n_known} {'was' if news.n_known == 1 else 'were'} there already" if news.n_known else ""
+        )
+        gone = f", {n_gone} of what it brought before {'is' if n_gone == 1 else 'are'} gone" if n_gone else ""
+        first = f"imported {several(n_new, 'result')} from {file} into sweep {sweep}{known}{gone}"
+    whose = "its" if n_unfinished == 1 else "their"
+    left_out = f"left out: {several(n_unfinished, 'trial')} of it that did not come to {whose} end"
     return [first, left_out] if n_unfinished else [first]

@@ -42,12 +42,14 @@ class ResultRow:
         return None if value is None else int(text) if text.isdecimal() else int(value)
 
     def number_in(self, column: str) -> float | None:
-        """Return a number of at least 0, None where the cell is empty."""
+        """Return a number of at least 0 and less than `LARGEST`, None where the cell is empty."""
         text = self.cells.get(column)
         if text is None:
             return None
         value = as_number(text)
-        if value is None or not 0 <= value < LARGEST:
+        if value is not None and value >= LARGEST:
+            raise self.error(f"{column} is {text!r}, wanted a number below {LARGEST:,}")
+        if value is None or value < 0:
             raise self.error(f"{column} is {text!r}, wanted a number of at least 0")
         return float(value)
 

@@ -85,7 +85,14 @@ def test_the_same_file_twice_changes_nothing_and_says_so(ledger: Ledger, write: 
     )
     assert ledger.results("s") == before
     more = bring(write(f"{IA3}IA3,96,0.25,k and v,2\n", "more.csv"))
-    assert "imported 1 results from more.csv into sweep s, 2 were there already" in more.stdout
+    assert "imported 1 result from more.csv into sweep s, 2 were there already" in more.stdout
+    one = write(
+        f"{HEADER},label,seed,state\nIA3,96,0.25,k and v,3,complete\nIA3,96,,k and v,4,failed\n", "one.csv"
+    )
+    said = bring(one).stdout.splitlines()
+    assert said[0] == "imported 1 result from one.csv into sweep s"
+    assert said[1] == "left out: 1 trial of it that did not come to its end"
+    assert bring(one).stdout.startswith("nothing new: sweep s has the only result of one.csv already\n")
 
 
 def test_a_corrected_file_takes_the_place_of_what_it_brought(
@@ -136,7 +143,8 @@ def test_a_known_method_is_read_as_strictly_as_a_sweep_file_and_counted(
         (f"{HEADER}\nx,1,0.5\ny,-1,0.5\n", "row 3: trainable_params is '-1', wanted a number of at least 0"),
         (f"{HEADER}\nx,1,nan\n", "row 2: score is 'nan', wanted a number"),
         (f"{HEADER}\nx,1,1e999\n", "row 2: score is '1e999', wanted a number"),
-        (f"{HEADER}\nx,{2**63},0.5\n", "wanted a number of at least 0"),
+        (f"{HEADER}\nx,{2**63},0.5\n", "wanted a number below 9,223,372,036,854,775,808"),
+        (f"{HEADER}\nx,{'9' * 23},0.5\n", "wanted a number below 9,223,372,036,854,775,808"),
         (f"{HEADER}\nx,1,71.5\n", "row 2: score is 71.5, but accuracy is a fraction of 1"),
         (f"{HEADER},seed\nx,1,0.5,-3\n", "row 2: seed is '-3', wanted a number of at least 0"),
         (f"{HEADER}\nx,1,0.5\nx,1,0.6\n", "row 3: its score is 0.6 and that of row 2 0.5"),
