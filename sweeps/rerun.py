@@ -18,12 +18,14 @@ _END = "END_OF_SWEEP_FILE"
 
 
 def rerun_command(name: str, spec: Mapping[str, object]) -> str:
-    """Return what a shell does to write the sweep file and run it."""
+    """Return what a shell does to write the sweep file and run it; a file of that name is left as it is, and
+    nothing is run then."""
     text, end = sweep_file_text(spec), _END
     while end in text:
         end += "_"
     file = shlex.quote(f"{name}.yaml")
-    return f"cat > {file} <<'{end}'\n{text}{end}\nfrontune run {file}\n"
+    # Under `set -C` a shell refuses to write over a file; in parentheses, so that it ends with the command.
+    return f"(set -C; cat > {file}) <<'{end}' &&\n{text}{end}\nfrontune run {file}\n"
 
 
 def sweep_file_text(spec: Mapping[str, object]) -> str:

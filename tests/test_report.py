@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -55,7 +57,7 @@ def test_a_report_holds_search_effort_failures_provenance_and_the_command(report
     assert re.search(r"diverged 2 Adapter \^?H diverged at step", text)
     assert "Fingerprint of the data" in text
     assert "frontune-engine" in text
-    assert "cat > small.yaml <<'END_OF_SWEEP_FILE' name: small" in text
+    assert "(set -C; cat > small.yaml) <<'END_OF_SWEEP_FILE' && name: small" in text
     assert "frontune run small.yaml" in text
 
 
@@ -110,7 +112,35 @@ def test_null_that_is_no_default_stays_in_the_sweep_file(sweep_file: SweepFile) 
 
 def test_a_sweep_files_text_cannot_end_the_command_early() -> None:
     command = rerun_command("x", {"name": "x", "points": ["END_OF_SWEEP_FILE\nrm -rf /"]})
-    assert command.startswith("cat > x.yaml <<'END_OF_SWEEP_FILE_'\n")
+    assert command.startswith("(set -C; cat > x.yaml) <<'END_OF_SWEEP_FILE_' &&\n")
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_command_writes_over_no_file_of_the_readers(shell: str, tmp_path: Path) -> None:
+    frontune = tmp_path / "bin" / "frontune"
+    frontune.parent.mkdir()
+    frontune.write_text('#!/bin/sh\necho "$@" >> ran\n')
+    frontune.chmod(0o755)
+
+    def paste(sweep: str) -> int:
+        command = rerun_command(sweep, {"name": sweep, "notes": "it's $HOME `x` \\n"})
+        path = f"{frontune.parent}:{os.environ['PATH']}"
+        return subprocess.run(
+            [shell],
+            input=command,
+            text=True,
+            cwd=tmp_path,
+            env={"PATH": path},
+            capture_output=True,
+            check=False,
+        ).returncode
+
+    assert paste("new") == 0
+    assert yaml.safe_load((tmp_path / "new.yaml").read_text())["notes"] == "it's $HOME `x` \\n"
+    (tmp_path / "mine.yaml").write_text("of the reader\n")
+    assert paste("mine") != 0
+    assert (tmp_path / "mine.yaml").read_text() == "of the reader\n"
+    assert (tmp_path / "ran").read_text() == "run new.yaml\n"
 
 
 def test_nothing_that_users_wrote_is_live(
