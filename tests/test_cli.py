@@ -28,7 +28,7 @@ from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import trials_of
 from tests.test_pareto import make_trial
 
-# Issue 2, section 5, around the hyperparameters.
+# The columns of a trial in files and frames: FIRST stand before its hyperparameters, LAST after them.
 FIRST = "sweep study trial state is_pareto method config_hash seed base task"
 LAST = (
     "score metric trainable_params stored_params trainable_pct lr batch_size steps train_seconds "
@@ -81,7 +81,7 @@ def test_an_unknown_sweep_is_refused_with_the_nearest(
     assert not list(tmp_path.iterdir())
 
 
-def test_the_csv_has_the_columns_of_the_issue_and_one_row_a_trial(
+def test_the_csv_has_the_columns_of_a_trial_in_their_order_and_one_row_a_trial(
     finished: Path, frontune: Frontune, tmp_path: Path
 ) -> None:
     every, front = tmp_path / "all.csv", tmp_path / "front.csv"
