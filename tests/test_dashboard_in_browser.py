@@ -132,6 +132,20 @@ def test_a_running_sweep_moves_while_one_looks(page: Page, ledger: Ledger) -> No
     page.get_by_text("14 complete, 1 pruned").wait_for()
 
 
+def test_a_trial_of_a_sweep_that_nobody_drives_says_ever_anew_when_it_was_heard_of(
+    page: Page, ledger: Ledger
+) -> None:
+    choose_earlier(page)
+    begin(ledger, "earlier", N)
+    line = page.locator("#running-a li > span:last-child")
+    line.get_by_text("step 40 of 100, last heard of").wait_for()
+    page.wait_for_function(
+        "(first) => document.querySelector('#running-a li > span:last-child').innerText !== first",
+        arg=line.inner_text(),
+    )
+    end(ledger, "earlier", N)
+
+
 @pytest.mark.parametrize(
     ("name", "choice", "shown"),
     [

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,16 @@ def test_before_its_second_step_a_trial_is_taken_to_be_as_fast_as_its_method_was
     assert alone.seconds_left is None
 
 
+def test_no_time_is_left_where_nobody_drives_the_sweep() -> None:
+    now = NOON + timedelta(seconds=62)
+    (stands,) = running_trials(trials(), [progress(5, 40, 60.0)], [], now, is_driven=False)
+    assert how_far(stands) == "step 40 of 100, last heard of 2.0 s ago, loss 1.25"
+    assert "being scored" not in how_far(replace(stands, step=100))
+    ended = replace(trials()[0], train_seconds=50.0, steps=100)
+    (unheard,) = running_trials([ended, replace(trials()[5], steps=100)], [], [], now, is_driven=False)
+    assert how_far(unheard) == "step 0 of 100"
+
+
 def test_running_curves_are_drawn_as_far_as_they_are() -> None:
     rungs = [RungScore(5, 0, 16, 0.25), RungScore(5, 1, 30, 0.5)]
     figure = plot_running(running_trials(trials(), [progress(5, 40, 60.0)], rungs, NOON), "t")
@@ -322,6 +332,48 @@ def test_a_page_of_another_name_gets_nothing(client: FlaskClient, path: str, hos
         answer = client.open(path, method=method, headers={"Host": host})
         assert answer.status_code in (400, 403)
         assert b"tiny" not in answer.data
+
+
+def test_what_runs_is_said_anew_at_each_tick_though_nothing_is_committed(
+    client: FlaskClient, ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since_noon = Clock()
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return NOON + timedelta(seconds=since_noon())
+
+    monkeypatch.setattr("dashboards.live.running_view.datetime", Then)
+    save_progress(ledger, "tiny", [progress(5, 40, 60.0)])
+    with leased(ledger, "tiny"):
+        for since_noon.now, said in ((62, "about 2.0 min left"), (300, "last heard of 4.0 min ago")):
+            assert f"step 40 of 100, {said}, loss 1.25" in lines_at_tick(client)
+    clock.now += LEASES_S
+    for since_noon.now, said in ((62, "last heard of 2.0 s ago"), (300, "last heard of 4.0 min ago")):
+        assert f"step 40 of 100, {said}, loss 1.25" in lines_at_tick(client)
+    monkeypatch.setattr(Ledger, "sweep", lambda *given: pytest.fail("read again"))
+    assert "step 40 of 100" in lines_at_tick(client)
+
+
+def lines_at_tick(client: FlaskClient) -> str:
+    """What the page has its lines of running trials replaced with when it has waited for a tick."""
+    host = {"Host": "localhost"}
+    known = json.loads(client.get("/_dash-dependencies", headers=host).data)
+    (lines,) = (each for each in known if each["output"] == "running-a.children")
+    asked = [each | {"value": "tiny" if each["id"] == "sweep-a" else None} for each in lines["inputs"]]
+    assert "tick" in {each["id"] for each in asked}
+    answer = client.post(
+        "/_dash-update-component",
+        headers=host,
+        json={
+            "output": lines["output"],
+            "outputs": {"id": "running-a", "property": "children"},
+            "inputs": asked,
+            "changedPropIds": ["tick.n_intervals"],
+        },
+    )
+    return str(json.loads(answer.data)["response"]["running-a"]["children"])
 
 
 def test_a_view_that_cannot_be_shown_says_why_above_and_stays_as_it_is(client: FlaskClient) -> None:

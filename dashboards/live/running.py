@@ -24,7 +24,8 @@ SILENT_S = 60.0
 class RunningTrial:
     """A running trial after `step` of `steps`, when it was last heard of `silent_s` seconds ago.
 
-    `seconds_left` of training and `silent_s` are None where nothing tells them.
+    `seconds_left` of training and `silent_s` are None where nothing tells them. Of a trial that stands still,
+    for nobody drives its sweep, nothing tells the time left.
     """
 
     trial: TrialRecord
@@ -34,6 +35,7 @@ class RunningTrial:
     silent_s: float | None
     losses: tuple[tuple[int, float], ...]
     rungs: tuple[RungScore, ...]
+    is_driven: bool = True
 
 
 def running_trials(
@@ -41,8 +43,10 @@ def running_trials(
     progress: Iterable[TrialProgress],
     rungs: Iterable[RungScore],
     now: datetime,
+    *,
+    is_driven: bool = True,
 ) -> list[RunningTrial]:
-    """Return the trials that run, by number.
+    """Return the trials that run, by number; `is_driven`: somebody drives their sweep.
 
     The time left is that of the steps left at the trial's own pace so far; before two of its steps are known,
     at the median pace of the method's trials that have ended. What scoring will take is not in it.
@@ -60,10 +64,11 @@ def running_trials(
                     trial=trial,
                     step=known.step if known else 0,
                     steps=known.steps if known else trial.steps,
-                    seconds_left=_seconds_left(trial, known, trials, now),
+                    seconds_left=_seconds_left(trial, known, trials, now) if is_driven else None,
                     silent_s=(now - known.at).total_seconds() if known else None,
                     losses=known.losses if known else (),
                     rungs=tuple(sorted(reached.get(trial.number, ()), key=lambda r: r.step)),
+                    is_driven=is_driven,
                 )
             )
     return found
@@ -84,10 +89,11 @@ def plot_running(running: Sequence[RunningTrial], title: str) -> go.Figure:
 def how_far(running: RunningTrial) -> str:
     """Return ``step 40 of 100, about 12 s left, loss 1.23, accuracy 45.0 at step 16``."""
     parts = [f"step {running.step:,}" + (f" of {running.steps:,}" if running.steps else "")]
-    if running.steps and running.step >= running.steps:
+    silent_s, patience_s = running.silent_s, SILENT_S if running.is_driven else 0.0
+    if running.is_driven and running.steps and running.step >= running.steps:
         parts.append("being scored")
-    elif running.silent_s is not None and running.silent_s > SILENT_S:
-        parts.append(f"last heard of {print_seconds(running.silent_s)} ago")
+    elif silent_s is not None and silent_s > patience_s:
+        parts.append(f"last heard of {print_seconds(silent_s)} ago")
     elif running.seconds_left is not None:
         parts.append(f"about {print_seconds(max(1.0, running.seconds_left))} left")
     if running.losses:

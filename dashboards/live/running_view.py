@@ -18,32 +18,42 @@ MOST_LISTED = 64
 
 
 def register(app: Dash, reader: Reader) -> None:
-    """Have both panels show what runs."""
+    """Have both panels show what runs: the curves as they change, the lines also as time goes by."""
 
-    def show(_: Any, name: str | None, is_dark: bool, *chosen: Any) -> tuple[Any, ...]:
-        if not name:
-            return True, [], no_update
-        sweep = reader.sweep(name)
-        found = running_trials(sweep.trials, sweep.progress, sweep.rungs, datetime.now(UTC))
-        filters = filters_of(*chosen)
-        shown = {trial.number for trial in filters.shown([each.trial for each in found])}
-        running = [each for each in found if each.trial.number in shown]
-        if not running:
-            return True, [], no_update
-        lines = [_line(each) for each in running[-MOST_LISTED:]]
-        return False, lines, in_scheme(_figure(running, name), is_dark)
+    def running_of(name: str, chosen: tuple[Any, ...]) -> list[RunningTrial]:
+        sweep, is_driven = reader.sweep(name), name in reader.pulse().driven
+        now = datetime.now(UTC)
+        found = running_trials(sweep.trials, sweep.progress, sweep.rungs, now, is_driven=is_driven)
+        shown = {trial.number for trial in filters_of(*chosen).shown([each.trial for each in found])}
+        return [each for each in found if each.trial.number in shown]
+
+    def show_lines(_: Any, __: Any, name: str | None, *chosen: Any) -> list[Any]:
+        return [_line(each) for each in running_of(name, chosen)[-MOST_LISTED:]] if name else []
+
+    def show_curves(_: Any, name: str | None, is_dark: bool, *chosen: Any) -> tuple[Any, ...]:
+        running = running_of(name, chosen) if name else []
+        if name is None or not running:
+            return True, no_update
+        return False, in_scheme(_figure(running, name), is_dark)
 
     for panel in PANELS:
+        asked = (Input("pulse", "data"), Input(f"sweep-{panel}", "value"))
+        # A sweep whose driver was killed changes no more, and what is said of its trials does.
+        app.callback(
+            Output(f"running-{panel}", "children"),
+            Input("tick", "n_intervals"),
+            *asked,
+            *FILTERS,
+            prevent_initial_call=True,
+        )(show_lines)
         app.callback(
             Output(f"runs-{panel}", "hidden"),
-            Output(f"running-{panel}", "children"),
             Output(f"curves-{panel}", "figure"),
-            Input("pulse", "data"),
-            Input(f"sweep-{panel}", "value"),
+            *asked,
             IS_DARK,
             *FILTERS,
             prevent_initial_call=True,
-        )(show)
+        )(show_curves)
 
 
 def _line(running: RunningTrial) -> Any:

@@ -21,12 +21,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from dashboards.live.layout import TICK_MS
 from storage.ledger import Ledger
 from tests.benchmarks.driver_load import run
 from tests.benchmarks.turns import HEADINGS, over, rounds, row
 from tests.browser import absent, browser_program
 
 TRIALS, SLOTS = 100, 8
+SHOWN = ("front-a", "running-a", "curves-a", "trials-a")
 Open = Callable[[Path], AbstractContextManager[None]]
 
 
@@ -89,10 +91,10 @@ def asked(folder: Path) -> Iterator[None]:
 
 def _ask(url: str, ended: threading.Event) -> None:
     known = json.loads(_get(f"{url}/_dash-dependencies"))
-    shown = [each for each in known if each["output"].startswith("..") and "front-a" in each["output"]]
+    shown = [each for each in known if any(f"{name}." in each["output"] for name in SHOWN)]
     ticks = [each for each in known if "pulse.data" in each["output"]]
     pulse: Any = None
-    while not ended.wait(2.0):
+    while not ended.wait(TICK_MS / 1000):
         for each in (*ticks, *shown):
             answer = _call(url, each, {"pulse.data": pulse, "sweep-a.value": "load"})
             pulse = answer.get("pulse", {}).get("data", pulse)
