@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboards.paired_test import PairedTest, paired_test, score_test
+from dashboards.pareto import direction
 from dashboards.printing import is_percent, print_lr, print_score, print_seeds, score_title
 from dashboards.replicates import Replicates, replicates
 from methods.errors import FrontuneError, unknown_name
@@ -16,7 +17,7 @@ FEW_SEEDS = 3
 """With fewer the interval is wide whatever the methods are like: t is 12.7 for two seeds, 4.3 for three."""
 
 
-ONE_SEED = "Not enough seeds to say: seed noise is not measured with one seed each"
+ONE_SEED = "Not enough seeds to say: seed noise is not measured with one seed"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,20 @@ class Comparison:
     metric: str
     test: PairedTest
 
+    @property
+    def lead(self) -> float:
+        """How much better `one` is with these seeds."""
+        return direction(self.metric) * self.test.difference
+
+    @property
+    def common(self) -> str:
+        """In words the seeds that were compared; empty where neither has any other."""
+        one, other = ({trial.seed for trial in side.best.trials} for side in (self.one, self.other))
+        if one == other:
+            return ""
+        n = self.test.n_seeds
+        return "the one seed that both have" if n == 1 else f"the {n} seeds that both have"
+
 
 def best_candidate(trials: Sequence[TrialRecord], method: str, at: int | None) -> Candidate:
     """Return a method's best configuration by mean score, of at most `at` trainable parameters.
@@ -56,7 +71,9 @@ def best_candidate(trials: Sequence[TrialRecord], method: str, at: int | None) -
         raise FrontuneError(
             f"{method} has no configuration of at most {at:,} parameters; its least is {fewest:,}"
         )
-    return Candidate(max(small, key=lambda g: (g.score, -g.first.place)), len(small))
+    return Candidate(
+        max(small, key=lambda g: (direction(g.first.metric) * g.score, -g.first.place)), len(small)
+    )
 
 
 def compare(
@@ -74,7 +91,8 @@ def compare(
     pairs = [(sides[0][seed], sides[1][seed]) for seed in seeds]
     differences = [[a - b for a, b in zip(*pair, strict=True)] for pair in pairs]
     by_score = len(differences[0]) == 1
-    test = score_test([row[0] for row in differences]) if by_score else paired_test(differences)
+    size = max(abs(value) for pair in pairs for side in pair for value in side)
+    test = score_test([row[0] for row in differences], size) if by_score else paired_test(differences, size)
     return Comparison(one, other, metric, test)
 
 
@@ -84,7 +102,7 @@ def render(comparison: Comparison) -> str:
     first = comparison.one.best.first
     lines = [f"{score_title(first.task, metric)}: {comparison.one.title} minus {comparison.other.title}"]
     lines += [f"  {_described(side)}" for side in (comparison.one, comparison.other)]
-    tested = f"{_seeds(test.n_seeds)}, " + (
+    tested = f"{comparison.common or _seeds(test.n_seeds)}, " + (
         f"{test.n_examples:,} examples" if test.n_examples else "the examples' own outcomes are not known"
     )
     difference = print_difference(test.difference, metric)
@@ -97,20 +115,23 @@ def answer(comparison: Comparison) -> str:
     """Return in one sentence whether the difference is more than noise."""
     test = comparison.test
     ahead, behind = comparison.one.title, comparison.other.title
-    if test.difference < 0:
+    if comparison.lead < 0:
         ahead, behind = behind, ahead
+    above = "above" if direction(comparison.metric) > 0 else "below"
+    if test.p is None and test.n_seeds == 1 and test.n_examples < 2:
+        return "Not enough seeds to say: with one seed neither seed nor example noise is measured."
     if test.p is None:
-        return "Not enough seeds to say: with one seed each neither seed nor example noise is measured."
+        return f"The difference does not vary with {_sampled(test)}, so no confidence can be told."
     beyond = test.p < SIGNIFICANT
     if test.n_seeds == 1:
         verdict = (
-            f"{ahead} is above {behind} by more than the noise of the examples"
+            f"{ahead} is {above} {behind} by more than the noise of the examples"
             if beyond
             else "the difference is within the noise of the examples"
         )
         return f"{ONE_SEED}; {verdict} ({_p(test)})."
     if beyond:
-        return f"{ahead} is above {behind} by more than noise ({_p(test)})."
+        return f"{ahead} is {above} {behind} by more than noise ({_p(test)})."
     few = ", and so few seeds could hardly show one" if test.n_seeds <= FEW_SEEDS else ""
     return f"No difference beyond noise between {ahead} and {behind} is shown ({_p(test)}){few}."
 
@@ -160,6 +181,12 @@ def _p(test: PairedTest) -> str:
 def print_difference(value: float, metric: str) -> str:
     """Return ``+3.1``, in percent where scores are printed so."""
     return f"{100 * value:+.1f}" if is_percent(metric) else f"{value:+.3f}"
+
+
+def _sampled(test: PairedTest) -> str:
+    """What noise could come from."""
+    counts = {"seeds": test.n_seeds, "examples": test.n_examples}
+    return " or ".join(what for what, n in counts.items() if n > 1)
 
 
 def _seeds(n: int, n_failed: int = 0) -> str:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 LEVEL = 0.95
+ROUNDING = 1e-12
+"""What varies by less than this part of what was subtracted does not vary: floats of it are no better."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,11 @@ class PairedTest:
     n_examples: int
 
 
-def paired_test(differences: Sequence[Sequence[float]] | NDArray[np.float64]) -> PairedTest:
-    """Test whether differences, a row for each seed and a column for each example, have the mean 0.
+def paired_test(
+    differences: Sequence[Sequence[float]] | NDArray[np.float64], size: float = 1.0
+) -> PairedTest:
+    """Test whether differences, a row for each seed and a column for each example, have the mean 0; `size` is
+    how large that is of which they are differences.
 
     With several seeds the larger of two p-values counts, and the wider of two intervals: that of the means
     by seed (t with S - 1 degrees of freedom), and that of seeds and examples together (variance
@@ -48,7 +53,7 @@ def paired_test(differences: Sequence[Sequence[float]] | NDArray[np.float64]) ->
         return PairedTest(mean, None, None, None, 1, E)
     if S == 1 or E == 1:
         values = d_SE.ravel()
-        return _worst(mean, [(float(values.var(ddof=1)) / len(values), len(values) - 1)], S, E)
+        return _worst(mean, [(float(values.var(ddof=1)) / len(values), len(values) - 1)], size, S, E)
     by_seed, by_example = d_SE.mean(axis=1), d_SE.mean(axis=0)
     rest_SE = d_SE - by_seed[:, None] - by_example[None, :] + mean
     seeds = _Square(E * float(((by_seed - mean) ** 2).sum()), S - 1)
@@ -57,14 +62,15 @@ def paired_test(differences: Sequence[Sequence[float]] | NDArray[np.float64]) ->
     return _worst(
         mean,
         [(seeds.mean / (S * E), seeds.freedom), _crossed(seeds, examples, rest, S * E)],
+        size,
         S,
         E,
     )
 
 
-def score_test(differences: Sequence[float]) -> PairedTest:
+def score_test(differences: Sequence[float], size: float = 1.0) -> PairedTest:
     """Test whether differences of scores, one for each seed, have the mean 0; examples are not known."""
-    found = paired_test([[value] for value in differences])
+    found = paired_test([[value] for value in differences], size)
     return PairedTest(found.difference, found.low, found.high, found.p, found.n_seeds, 0)
 
 
@@ -91,15 +97,13 @@ def _crossed(seeds: _Square, examples: _Square, rest: _Square, n: int) -> tuple[
 
 
 def _worst(
-    mean: float, variances: Sequence[tuple[float, float]], n_seeds: int, n_examples: int
+    mean: float, variances: Sequence[tuple[float, float]], size: float, n_seeds: int, n_examples: int
 ) -> PairedTest:
     """The test by each variance and its degrees of freedom; the one that says least counts."""
-    reach, p = 0.0, 0.0
-    for variance, freedom in variances:
-        error = math.sqrt(variance)
-        reach = max(reach, error * float(stats.t.ppf((1 + LEVEL) / 2, freedom)))
-        if error > 0:
-            p = max(p, 2 * float(stats.t.sf(abs(mean) / error, freedom)))
-        elif mean == 0:
-            p = 1.0
+    errors = [(math.sqrt(variance), freedom) for variance, freedom in variances]
+    varying = [each for each in errors if each[0] > ROUNDING * size]
+    if not varying:
+        return PairedTest(mean, None, None, None, n_seeds, n_examples)
+    reach = max(error * float(stats.t.ppf((1 + LEVEL) / 2, freedom)) for error, freedom in varying)
+    p = max(2 * float(stats.t.sf(abs(mean) / error, freedom)) for error, freedom in varying)
     return PairedTest(mean, mean - reach, mean + reach, p, n_seeds, n_examples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,20 @@ def test_one_seed_is_the_t_test_over_examples_and_scores_alone_that_over_seeds()
 
 
 def test_the_same_answers_from_both_methods_are_no_difference() -> None:
-    assert paired_test(np.zeros((3, 10))) == PairedTest(0.0, 0.0, 0.0, 1.0, 3, 10)
+    assert paired_test(np.zeros((3, 10))) == PairedTest(0.0, None, None, None, 3, 10)
+
+
+def test_a_difference_that_does_not_vary_has_no_p_value_nor_interval() -> None:
+    rounded = [300 * 0.872 - 300 * 0.871, 300 * 0.863 - 300 * 0.862]
+    assert rounded[0] != rounded[1], "but for the rounding of floats"
+    found = score_test(rounded, 300)
+    assert (found.low, found.high, found.p) == (None, None, None)
+    assert score_test([0.872 - 0.871, 0.863 - 0.862]).p is None
+    assert score_test([0.25, 0.25]).p is None
+    assert paired_test([[1.0, 1.0, 1.0]]).p is None
+    assert paired_test([[0.1, 0.1], [0.1, 0.1]]).p is None
+    # With one in a thousand it varies.
+    assert score_test([0.25, 0.251]).p is not None
 
 
 def sweep_of(*configurations: tuple[str, int, list[float]]) -> list[TrialRecord]:
@@ -138,6 +152,7 @@ def test_only_seeds_that_both_have_are_paired() -> None:
     found = compare(one, other, "accuracy", {t.number: [t.score or 0.0] for t in trials})
     assert found.test.n_seeds == 2
     assert found.test.difference == pytest.approx(0.3)
+    assert "; the 2 seeds that both have, the examples' own outcomes are not known" in render(found)
     apart = best_candidate([make_trial(seed=5, method="adapter_h")], "adapter_h", None)
     with pytest.raises(FrontuneError, match="no seed in common"):
         compare(one, apart, "accuracy", {t.number: [t.score or 0.0] for t in trials})
@@ -150,8 +165,8 @@ def test_only_seeds_that_both_have_are_paired() -> None:
         (-0.8, 4, "ADAPTER_H is above LORA by more than noise (p < 0.001)."),
         (0.0, 4, "No difference beyond noise between LORA and ADAPTER_H is shown (p = 1.000)."),
         (0.0, 2, "so few seeds could hardly show one."),
-        (0.8, 1, "seed noise is not measured with one seed each; LORA is above ADAPTER_H by more than"),
-        (0.0, 1, "Not enough seeds to say: seed noise is not measured with one seed each; the difference is"),
+        (0.8, 1, "seed noise is not measured with one seed; LORA is above ADAPTER_H by more than"),
+        (0.0, 1, "Not enough seeds to say: seed noise is not measured with one seed; the difference is"),
     ],
 )
 def test_the_answer_is_one_plain_sentence(gap: float, n_seeds: int, said: str) -> None:
@@ -164,11 +179,41 @@ def test_the_answer_is_one_plain_sentence(gap: float, n_seeds: int, said: str) -
     assert render(found).splitlines()[-1] == answer(found)
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [([0.001], "with seeds, so"), ([1.0, 1.0], "with seeds or examples, so")],
+)
+def test_where_nothing_varies_no_confidence_is_told(outcomes: list[float], said: str) -> None:
+    trials = sweep_of(("lora", 10, [0.9, 0.8]), ("adapter_h", 10, [0.5, 0.4]))
+    one, other = best_candidate(trials, "lora", None), best_candidate(trials, "adapter_h", None)
+    values = {t.number: outcomes for t in one.best.trials}
+    values |= {t.number: [0.0] * len(outcomes) for t in other.best.trials}
+    found = compare(one, other, "accuracy", values)
+    assert answer(found) == f"The difference does not vary {said} no confidence can be told."
+    assert "no interval" in render(found)
+
+
+def test_where_lower_is_better_the_lower_is_the_best_and_ahead() -> None:
+    trials = [
+        replace(trial, metric="loss")
+        for trial in sweep_of(
+            ("lora", 10, [2.0, 2.1]), ("lora", 20, [3.0, 3.1]), ("adapter_h", 10, [2.5, 2.7])
+        )
+    ]
+    one, other = best_candidate(trials, "lora", None), best_candidate(trials, "adapter_h", None)
+    assert one.best.first.trainable_params == 10
+    found = compare(one, other, "loss", {t.number: [t.score or 0.0] for t in trials})
+    assert found.lead == pytest.approx(0.55)
+    assert answer(found).startswith("No difference beyond noise between LORA and ADAPTER_H")
+    steady = {t.number: [1.0 if t.method == "lora" else 2.0 + 0.01 * t.seed] for t in trials}
+    assert "LORA is below ADAPTER_H by more" in answer(compare(one, other, "loss", steady))
+
+
 def test_one_score_each_says_nothing() -> None:
     trials = sweep_of(("lora", 10, [0.9]), ("adapter_h", 10, [0.5]))
     one, other = best_candidate(trials, "lora", None), best_candidate(trials, "adapter_h", None)
     found = compare(one, other, "bleu", {0: [0.9], 1: [0.5]})
-    assert answer(found).startswith("Not enough seeds to say: with one seed each")
+    assert answer(found).startswith("Not enough seeds to say: with one seed neither")
     assert "no interval" in render(found)
 
 

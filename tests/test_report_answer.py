@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -109,6 +110,65 @@ def test_with_one_seed_and_known_examples_their_noise_is_told_apart_from_that_of
     # Differences 1, 1, 0, 0: t = 0.5 / (0.57735 / 2) = 1.7321 with 3 degrees of freedom.
     assert "cannot be told. Seed noise is not measured; the difference is within the noise" in line
     assert "(p = 0.182)" in line
+
+
+def uneven(adapter_h: tuple[float, ...]) -> tuple[str, tuple[str, ...]]:
+    """What is said of LoRA with five seeds, the best, and of Adapter^H with fewer."""
+    lora = (0.5, 0.5, 0.51, 0.9, 0.9)
+    answer = find_answer(trials({"adapter_h": (50, adapter_h), "lora": (100, lora)}))
+    assert answer is not None
+    reign = answer.reigns[-1]
+    comparison = compared(reign, scores_of)
+    assert reign.winner.title == "LoRA"
+    return stretch_line([reign], comparison), reign_row(reign, comparison)
+
+
+def test_where_seeds_differ_lead_and_interval_are_of_those_that_both_have() -> None:
+    line, cells = uneven((0.6, 0.59, 0.62))
+    assert (
+        "Adapter^H r = 0 (60.3 ± 1.5 with 50); on the 3 seeds that both have it is 10.0 points ahead of"
+        in line
+    )
+    # Differences -0.1, -0.09, -0.11: standard error 0.01 / sqrt 3, t = 17.3 with 2 degrees of freedom.
+    assert (
+        "Adapter^H is above LoRA by more than noise (p = 0.003). LoRA minus Adapter^H: 95% interval" in line
+    )
+    assert "interval -12.5 to -7.5, p = 0.003, 3 seeds." in line
+    assert "leads" not in line
+    assert "The lead" not in line
+    assert cells[-2:] == ("-10.0 on the 3 seeds that both have", "-12.5 to -7.5, p = 0.003")
+    behind, _ = uneven((0.4, 0.39, 0.42))
+    assert "on the 3 seeds that both have it is 10.0 points behind LoRA. LoRA is above Adapter^H" in behind
+    same, _ = uneven((0.5, 0.51, 0.5))
+    assert "on the 3 seeds that both have it scores as much. No difference beyond noise" in same
+
+
+def test_with_one_seed_in_common_the_distance_is_that_seeds() -> None:
+    line, cells = uneven((0.6,))
+    assert "on the one seed that both have it is 10.0 points ahead of LoRA." in line
+    assert "With one seed in common the confidence cannot be told." in line
+    assert cells[-2:] == ("-10.0 on the one seed that both have", "not known")
+
+
+def test_a_lead_that_does_not_vary_has_no_interval() -> None:
+    answer = find_answer(trials({"adapter_h": (50, (0.871, 0.862)), "lora": (100, (0.872, 0.863))}))
+    assert answer is not None
+    reign = answer.reigns[-1]
+    comparison = compared(reign, scores_of)
+    line = stretch_line([reign], comparison)
+    assert "by 0.1 points. The difference does not vary with seeds, so no confidence can be told." in line
+    assert "interval" not in line
+    assert reign_row(reign, comparison)[-2:] == ("+0.1", "not known")
+
+
+def test_where_lower_is_better_the_interval_has_the_leads_sign() -> None:
+    some = trials({"adapter_h": (50, (2.5, 2.7, 2.6)), "lora": (100, (2.0, 2.1, 2.2))})
+    answer = find_answer([replace(trial, metric="loss") for trial in some])
+    assert answer is not None
+    reign = answer.reigns[-1]
+    # Differences 0.5, 0.6, 0.4: 0.5 and 4.3027 times 0.1 / sqrt 3.
+    assert reign_row(reign, compared(reign, scores_of))[-2:] == ("+0.500", "+0.252 to +0.748, p = 0.013")
+    assert "LoRA is below Adapter^H by more than noise" in stretch_line([reign], compared(reign, scores_of))
 
 
 def test_methods_without_a_common_seed_cannot_be_compared() -> None:

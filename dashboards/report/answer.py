@@ -39,7 +39,8 @@ class Reign:
 
     @property
     def lead(self) -> float:
-        """How much better the winner's mean is than the runner-up's, as scores are stored; 0 without one."""
+        """How much better the winner's mean is than the runner-up's, each over its own seeds, as scores are
+        stored; 0 without one. What is said of the seeds that both have is `compared`'s."""
         if self.runner_up is None:
             return 0.0
         sign = direction(self.winner.best.first.metric)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from dashboards.comparison import ONE_SEED, Comparison, answer, print_difference, print_interval
+from dashboards.pareto import DIGITS, direction
 from dashboards.printing import is_percent, print_score, print_share, score_title
 from dashboards.replicates import Replicates
 from dashboards.report.answer import FULL, Answer, Enough, Reign
@@ -53,15 +55,13 @@ def stretch_line(stretch: Sequence[Reign], comparison: Comparison | None) -> str
     span = _span(first, stretch[-1].below)
     scores = _score(last) if first is last else f"{_score(first)} to {_score(last)} as the budget grows"
     best = f"{span}, {last.first.title} is best: {scores}."
-    return " ".join((best, _distance(stretch[-1]), _sure(stretch[-1], comparison))).rstrip()
+    return " ".join((best, _distance(stretch[-1], comparison), _sure(stretch[-1], comparison))).rstrip()
 
 
 def reign_row(reign: Reign, comparison: Comparison | None) -> tuple[str, ...]:
     """Return a reign as the cells under `HEADINGS`."""
     winner, other = reign.winner.best, reign.runner_up
     chance = "-" if reign.front_probability is None else f"{reign.front_probability:.0%}"
-    test = comparison.test if comparison else None
-    metric = winner.first.metric
     return (
         _range(winner, reign.below),
         named(winner),
@@ -70,10 +70,8 @@ def reign_row(reign: Reign, comparison: Comparison | None) -> tuple[str, ...]:
         chance,
         named(other.best) if other else "-",
         _score(other.best) if other else "-",
-        print_difference(reign.lead, metric) if other else "-",
-        print_interval(test, metric).removeprefix("95% interval ")
-        if test and test.n_seeds > 1
-        else "not known",
+        _lead(reign, comparison) if other else "-",
+        _interval_of_the_lead(comparison) if comparison else "not known",
     )
 
 
@@ -107,18 +105,23 @@ def _what_suffices(found: Answer) -> Iterator[str]:
         yield f"To reach {reached}, {first.trainable_params:,} suffice: {named(each.smallest)}."
 
 
-def _distance(reign: Reign) -> str:
-    """How far ahead of whom."""
-    other = reign.runner_up
+def _distance(reign: Reign, comparison: Comparison | None) -> str:
+    """How far ahead of whom, with the seeds that both have."""
+    winner, other = reign.winner, reign.runner_up
     if other is None:
         return "No other method was tried with so few parameters."
-    metric = reign.winner.best.first.metric
+    metric = winner.best.first.metric
     rival = f"{named(other.best)} ({_score(other.best)} with {other.best.first.trainable_params:,})"
-    if reign.lead <= 0:
+    lead = round(comparison.lead if comparison else reign.lead, DIGITS)
+    by = print_difference(abs(lead), metric).removeprefix("+") + (" points" if is_percent(metric) else "")
+    if comparison and comparison.common:
+        behind = (
+            f"is {by} {'behind' if lead > 0 else 'ahead of'} {winner.title}" if lead else "scores as much"
+        )
+        return f"At the upper end the next best method is {rival}; on {comparison.common} it {behind}."
+    if lead <= 0:
         return f"The next best method scores as much with more parameters or later: {rival}."
-    unit = " points" if is_percent(metric) else ""
-    lead = print_difference(reign.lead, metric).removeprefix("+")
-    return f"At the upper end it leads the next best method, {rival}, by {lead}{unit}."
+    return f"At the upper end it leads the next best method, {rival}, by {by}."
 
 
 def _sure(reign: Reign, comparison: Comparison | None) -> str:
@@ -127,15 +130,36 @@ def _sure(reign: Reign, comparison: Comparison | None) -> str:
     if reign.runner_up is not None and comparison is None:
         said.append("The two have no seed in common, so the confidence cannot be told.")
     elif comparison is not None and comparison.test.n_seeds == 1:
-        said.append("With one seed the confidence cannot be told.")
+        common = " in common" if comparison.common else ""
+        said.append(f"With one seed{common} the confidence cannot be told.")
         if comparison.test.p is not None:
             said.append(f"Seed noise is not measured; {answer(comparison).removeprefix(f'{ONE_SEED}; ')}")
     elif comparison is not None:
-        interval = print_interval(comparison.test, comparison.metric)
-        said.append(f"{answer(comparison)} The lead's {interval}, {comparison.test.n_seeds} seeds.")
+        said.append(answer(comparison))
+        if comparison.test.p is not None:
+            interval = print_interval(comparison.test, comparison.metric)
+            pair = f"{comparison.one.title} minus {comparison.other.title}"
+            said.append(f"{pair}: {interval}, {comparison.test.n_seeds} seeds.")
     if reign.front_probability is not None and reign.winner.best.n > 1:
         said.append(f"It is on {reign.front_probability:.0%} of the fronts of resampled seeds.")
     return " ".join(said)
+
+
+def _lead(reign: Reign, comparison: Comparison | None) -> str:
+    metric = reign.winner.best.first.metric
+    if comparison is None:
+        return print_difference(reign.lead, metric)
+    common = f" on {comparison.common}" if comparison.common else ""
+    return print_difference(comparison.lead, metric) + common
+
+
+def _interval_of_the_lead(comparison: Comparison) -> str:
+    """Its sign is the lead's, which of metrics such as TER is not the difference's."""
+    test, metric = comparison.test, comparison.metric
+    if test.low is None or test.high is None or test.n_seeds == 1:
+        return "not known"
+    low, high = sorted(direction(metric) * end for end in (test.low, test.high))
+    return print_interval(replace(test, low=low, high=high), metric).removeprefix("95% interval ")
 
 
 def _span(first: Replicates, below: int | None) -> str:
