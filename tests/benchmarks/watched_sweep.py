@@ -105,9 +105,10 @@ def _call(url: str, callback: dict[str, Any], values: dict[str, Any]) -> dict[st
         return {**each, "value": values.get(f"{each['id']}.{each['property']}")}
 
     names = [name.split(".") for name in callback["output"].strip(".").split("...")]
+    outputs = [{"id": name, "property": key} for name, key in names]
     content = {
         "output": callback["output"],
-        "outputs": [{"id": name, "property": key} for name, key in names],
+        "outputs": outputs if callback["output"].startswith("..") else outputs[0],
         "inputs": [filled(each) for each in callback["inputs"]],
         "state": [filled(each) for each in callback["state"]],
         "changedPropIds": ["pulse.data"],
