@@ -17,6 +17,16 @@ from storage.records import TrialRecord
 if TYPE_CHECKING:
     import pandas as pd
 
+NUMBERS = {
+    **dict.fromkeys(
+        ("stored_params", "batch_size", "steps", "peak_memory_bytes", "n_seeds", "train_tokens"), int
+    ),
+    **dict.fromkeys(
+        ("score", "lr", "train_seconds", "eval_seconds", "wall_seconds", "tokens_per_second"), float
+    ),
+    **dict.fromkeys(("score_mean", "score_std", "front_probability"), float),
+}
+"""What a column holds of which no value may be known, so that all sweeps' files have one schema."""
 DTYPES = {int: "Int64", float: "Float64", bool: "boolean", str: "string"}
 Sweeps = Sequence[Sequence[TrialRecord]]
 
@@ -44,11 +54,11 @@ def trial_frame(sweeps: Sweeps, front_only: bool = False, cost: Cost = "trainabl
     import pandas as pd
 
     columns, rows = trial_values(sweeps, front_only, cost)
-    series = (_series([row[at] for row in rows]) for at in range(len(columns)))
+    series = (_series([row[at] for row in rows], NUMBERS.get(name, str)) for at, name in enumerate(columns))
     return pd.DataFrame(dict(zip(columns, series, strict=True)))
 
 
-def _series(values: list[Cell]) -> pd.Series:
+def _series(values: list[Cell], otherwise: type) -> pd.Series:
     """Two methods may have a parameter of one name and different types: then all are texts."""
     import pandas as pd
 
@@ -58,7 +68,7 @@ def _series(values: list[Cell]) -> pd.Series:
     if len(kinds) > 1:
         return pd.Series([None if value is None else str(value) for value in values], dtype="string")
     # Of these types whole numbers stay whole where some are not known.
-    return pd.Series(values, dtype=DTYPES.get(next(iter(kinds), str)))
+    return pd.Series(values, dtype=DTYPES.get(next(iter(kinds), otherwise)))
 
 
 def _plain(value: Cell) -> Cell:

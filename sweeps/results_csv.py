@@ -70,7 +70,9 @@ def read_results(file: Path) -> list[ResultRow]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         lines = list(enumerate(csv.reader(io.StringIO(text, newline=""), strict=True), start=1))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise FrontuneError(f"it cannot be read: it is not in UTF-8, at byte {error.start}") from error
+    except (OSError, csv.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise FrontuneError(f"it cannot be read: {why}") from error
     if "\0" in text:
@@ -87,6 +89,8 @@ def read_results(file: Path) -> list[ResultRow]:
 
 
 def _check(header: list[str]) -> None:
+    if len(header) == 1 and (other := next((each for each in ";\t|" if each in header[0]), None)):
+        raise FrontuneError(f"its columns are parted by {other!r}; wanted commas")
     if missing := [name for name in REQUIRED if name not in header]:
         known = one_line(", ".join(header))
         raise FrontuneError(f"it has no column {' and no '.join(missing)}; its columns: {known}")

@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 import click
-from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from dashboards.amplification import amplifications, amplifications_csv, render_amplifications
@@ -26,6 +25,7 @@ from storage.workspace import Workspace
 from sweeps.base_directions import base_directions
 from sweeps.running import quiet_libraries
 from sweeps.shown import find
+from sweeps.text_layout import print_whole
 
 SIDES = {"a": "right singular vectors: directions of the input", "b": "left ones: directions of the output"}
 
@@ -56,11 +56,11 @@ def subspace_command(
     # Matrices are small: threads of BLAS would wait for each other, on a busy machine nearly always.
     with threadpool_limits(1, "blas"):
         panels = adapter_panels(first, second, factor, names)
-        Console().print(render_panels(panels))
+        print_whole(render_panels(panels))
         trust = bool(spec.get("trust_remote_code"))
         weights = base_directions(files[0], trust, [*first, *second], workspace)
         amplified = list(amplifications(weights, trials))
-        Console().print(render_amplifications(amplified))
+        print_whole(render_amplifications(amplified))
         against = weight_panels({place: known for place, (_, known) in weights.items()}, trials, factor)
     if csv is not None:
         _write(csv, panels_csv([*panels, *against]), "the CSV")

@@ -134,7 +134,7 @@ def test_a_known_method_is_read_as_strictly_as_a_sweep_file_and_counted(
     [
         ("", "it is empty"),
         (f"{HEADER}\n", "it has a header and no row"),
-        ("method;trainable_params;score\nx;1;1\n", "no column method and no trainable_params and no score"),
+        ("method;trainable_params;score\nx;1;1\n", "its columns are parted by ';'; wanted commas"),
         (f"{HEADER},score\nx,1,1,1\n", "column 'score' stands twice"),
         (f"{HEADER}\nx,1,0.5,7\n", "row 2: it has 4 cells, wanted 3"),
         (f"{HEADER}\n\nx,1,\n", "row 3: score is missing"),

@@ -101,6 +101,8 @@ def test_json_and_parquet_have_the_columns_of_the_csv_and_values_of_their_types(
     assert frame["kind"].tolist() == ["1", "=1+1"]
     assert (frame["r"].dtype, frame["r"].tolist()) == ("Int64", [2, 3])
     assert frame["created_at"].dt.tz is not None
+    assert frame["score_std"].isna().all()
+    assert (frame["score_std"].dtype, frame["stored_params"].dtype) == ("Float64", "Int64")
     assert len(trial_frame([trials], front_only=True)) == 1
 
 

@@ -357,6 +357,15 @@ def test_own_data_say_which_key_is_missing_or_unknown(tmp_path: Path) -> None:
         make_task("own_data", None, **OWN)
 
 
+def test_own_data_refuse_a_file_in_place_of_its_folder(tmp_path: Path) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("q,a\n1,2\n")
+    with pytest.raises(
+        FrontuneError, match=r"train\.csv' is a file; wanted a folder with train\.csv and val"
+    ):
+        make_task("own_data", str(file), **OWN).examples("train")
+
+
 def test_own_data_name_an_unknown_column_with_the_known_ones(tmp_path: Path) -> None:
     rows = [asked("a", "b")]
     for own, wanted in (

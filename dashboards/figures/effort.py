@@ -111,6 +111,8 @@ def plot_effort(found: Sequence[MethodEffort], title: str) -> go.Figure:
         # d3's SI prefixes would write half a minute as 500m.
         shown = "" if column == 2 else "~s"
         figure.update_xaxes(title=name, rangemode="tozero", tickformat=shown, row=1, col=column)
+    if max(sum(each.trials.values()) for each in found) <= 10:
+        figure.update_xaxes(dtick=1, row=1, col=1)
     figure.update_layout(
         barmode="stack",
         height=max(360, 190 + 42 * len(found)),

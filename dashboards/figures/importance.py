@@ -41,7 +41,7 @@ def plot_importances(importances: Sequence[Importance], title: str) -> go.Figure
 
     figure = go.Figure(layout=layout(title, "Share of the variance of the score that it explains (%)", ""))
     if not importances:
-        return say(figure, "no method has enough completed configurations")
+        return say(figure, "no method has eight completed configurations and what was searched in them")
     for method in dict.fromkeys(each.method for each in importances):
         mine = [(at, each) for at, each in enumerate(importances) if each.method == method]
         first = mine[0][1]

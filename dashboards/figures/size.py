@@ -178,7 +178,7 @@ def _axis(panel: SizePanel) -> dict[str, object]:
     """Doubling sizes stand evenly; 0 has no logarithm."""
     values = sorted(set(panel.sizes))
     if values[0] < 1 or values[-1] / values[0] < 4:
-        return {}
+        return {"dtick": 1} if values[-1] - values[0] <= 10 else {}
     doublings = [2**n for n in range(math.floor(math.log2(values[-1])) + 1) if 2**n >= values[0]]
     ticks = doublings[:: math.ceil(len(doublings) / 6)] if len(values) > 6 else values
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,}" for tick in ticks]}

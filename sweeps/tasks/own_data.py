@@ -93,6 +93,11 @@ class OwnData(Task):
     def _source(self, split: Split) -> tuple[Rows, str]:
         """A folder where there is one; what can be no hub data set's id is a folder that is absent."""
         assert self.data is not None
+        if Path(self.data).expanduser().is_file():
+            raise FrontuneError(
+                f"task.data: '{self.data}' is a file; wanted a folder with train.csv and validation.csv "
+                "(or .jsonl, .parquet), or a hub data set's id"
+            )
         if Path(self.data).expanduser().is_dir() or not HUB_ID.fullmatch(self.data):
             return read_source(self.data, "", split)
         try:
