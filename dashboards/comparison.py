@@ -61,10 +61,12 @@ def best_candidate(trials: Sequence[TrialRecord], method: str, at: int | None) -
 
     Raises FrontuneError where the method has no scored configuration, or none that small.
     """
-    groups = replicates(trials)
-    mine = [g for g in groups if g.first.method == method]
+    known = {trial.method for trial in trials}
+    if method not in known:
+        raise FrontuneError(unknown_name("method", method, sorted(known)))
+    mine = [g for g in replicates(trials) if g.first.method == method]
     if not mine:
-        raise FrontuneError(unknown_name("method", method, sorted({g.first.method for g in groups})))
+        raise FrontuneError(f"{method} has no scored configuration, so there is nothing to compare")
     small = [g for g in mine if at is None or g.first.trainable_params <= at]
     if not small:
         fewest = min(g.first.trainable_params for g in mine)

@@ -122,14 +122,14 @@ def lines_under(rows: Sequence[TableRow], footer: str) -> list[str]:
 
 
 def table_cells(
-    rows: Sequence[TableRow], every_title: bool = False
+    rows: Sequence[TableRow], every_title: bool = False, score: str = "Score"
 ) -> tuple[list[str], list[list[str]], set[tuple[int, int]]]:
     """Return the headings, the cells of each row, and the (row, column) of the best scores; a method's title
-    stands in its first row, or in every one."""
+    stands in its first row, or in every one; `score` heads the scores where no row tells their metric."""
     edges = _with_group_edges(rows)
     cells = [_cells(row, starts or every_title, _has_replicates(rows)) for row, starts, _ in edges]
     best = {(at, 3) for at, row in enumerate(rows) if row.is_best}
-    return _headings(rows), cells, best
+    return _headings(rows, score), cells, best
 
 
 def render_csv(rows: Sequence[TableRow], sweeps: Sequence[str] = ()) -> str:
@@ -181,15 +181,15 @@ def _table_row(group: Replicates, is_pareto: bool, is_best: bool, chance: float 
     )
 
 
-def _headings(rows: Sequence[TableRow]) -> list[str]:
+def _headings(rows: Sequence[TableRow], score: str) -> list[str]:
     seeds = ["Seeds"] if _has_replicates(rows) else []
-    first = ["Method", "Hyperparameters", "# Trainable Parameters", _score_heading(rows)]
+    first = ["Method", "Hyperparameters", "# Trainable Parameters", _score_heading(rows, score)]
     return [*first, *seeds, "lr", "Front"]
 
 
-def _score_heading(rows: Sequence[TableRow]) -> str:
+def _score_heading(rows: Sequence[TableRow], otherwise: str = "Score") -> str:
     titles = {score_title(row.task, row.metric) for row in rows}
-    return one_line(titles.pop()) if len(titles) == 1 else "Score"
+    return one_line(titles.pop()) if len(titles) == 1 else one_line(otherwise)
 
 
 def _has_replicates(rows: Sequence[TableRow]) -> bool:

@@ -15,8 +15,10 @@ from dashboards.imported import trained_here
 from dashboards.other_axes import render_front, scored_by
 from dashboards.pareto import front_of
 from dashboards.pareto_csv import write_csv
+from dashboards.printing import score_title
 from dashboards.replicates import Cost, replicates
-from dashboards.table15 import render_rich, table_rows
+from dashboards.rich_table import rich_table
+from dashboards.table15 import lines_under, table_cells, table_rows
 from dashboards.trial_files import write_json, write_parquet
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
@@ -66,7 +68,8 @@ def print_front(console: Console, trials: list[TrialRecord]) -> None:
     rows = table_rows(trials)
     front = [row for row in rows if row.is_pareto]
     console.print(f"Pareto front: {len(front)} of {len(rows)} configurations", highlight=False)
-    console.print(render_rich(front))
+    score = score_title(trials[0].task, trials[0].metric) if trials else "Score"
+    console.print(rich_table(*table_cells(front, score=score), "\n".join(lines_under(front, ""))))
 
 
 def _print(trials: Mapping[str, list[TrialRecord]], asked: FrontRequest) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from dashboards.files import check_writable, write_atomically
-from dashboards.replicates import scored
 from dashboards.report.answer import Values
 from dashboards.report.page import Asked, make_report
 from dashboards.report.render import render
@@ -31,8 +30,8 @@ def report_command(name: str, file: Path | None, workspace_path: str) -> None:
         raise FrontuneError(f"cannot write a report to '{file}': got suffix {file.suffix!r}, wanted .html")
     with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
         found = find(ledger, name)
-        if not any(scored(results) for results in found.results.values()):
-            raise FrontuneError(f"sweep {name!r} has no finished trial yet, so there is nothing to report")
+        if not any(found.results.values()):
+            raise FrontuneError(f"sweep {name!r} has no trial yet, so there is nothing to report")
         target = file or _default_file(workspace, name)
         check_writable(target, "the report")
         page = _page(ledger, found, workspace)

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import Result
 
 from dashboards.dark import SURFACE, contrast, dark_color, dark_colors
 from dashboards.figures import figure_names
@@ -23,7 +25,9 @@ from dashboards.report.failures import failures, refused
 from dashboards.report.page import _evenly
 from dashboards.report.provenance import setups
 from dashboards.report.tables import table
-from storage.records import Provenance, Refusal, SweepRecord
+from storage.ledger import Ledger
+from storage.records import Provenance, Refusal, SweepRecord, TrialRecord, TrialState
+from storage.workspace import Workspace
 from sweeps.rerun import rerun_command, sweep_file_text
 from sweeps.spec import load_spec
 from tests.conftest import Frontune, SweepFile
@@ -89,11 +93,6 @@ def test_headings_are_in_order_and_identities_are_unique(report: Path) -> None:
 
 
 def test_the_command_in_it_runs_the_same_sweep(finished: Path, report: Path, tmp_path: Path) -> None:
-    from contextlib import closing
-
-    from storage.ledger import Ledger
-    from storage.workspace import Workspace
-
     with closing(Ledger.open(Workspace.open(finished, create=False).database_url)) as ledger:
         sweep = ledger.sweep("small")
     assert sweep is not None
@@ -241,20 +240,53 @@ def test_a_file_that_cannot_be_written_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_sweep_and_one_without_a_result_are_refused(
-    finished: Path, frontune: Frontune, sweep_file: SweepFile, make_workspace: Callable[[], Path]
-) -> None:
+def test_an_unknown_sweep_is_refused(finished: Path, frontune: Frontune) -> None:
     result = frontune("report", "smal", "--workspace", finished)
     assert (result.exit_code, "did you mean 'small'" in result.stderr) == (2, True)
-    workspace = make_workspace()
-    file = sweep_file("none", methods={}, points=["lora(r_q=1, lr=1e30)"], sampler="points", trials=None)
-    frontune("run", file, "--workspace", workspace)
-    result = frontune("report", "none", "--workspace", workspace)
-    assert (result.exit_code, result.stderr) == (
-        2,
-        "frontune: sweep 'none' has no finished trial yet, so there is nothing to report\n",
-    )
-    assert not list((workspace / "reports").rglob("report.html"))
+
+
+def report_of(trials: Sequence[TrialRecord], folder: Path, frontune: Frontune) -> Result:
+    spec = {"name": "s", "methods": {"lora": {"r_q": [1, 2]}}, "trials": 2}
+    with closing(Ledger.open(Workspace.open(folder, create=True).database_url)) as ledger:
+        ledger.add_sweep(SweepRecord("s", "tiny", "demo", "accuracy", spec, NOW))
+        for trial in trials:
+            ledger.save_trial(replace(trial, sweep="s", task="demo", base="tiny"))
+    return frontune("report", "s", "--out", folder / "s.html", "--workspace", folder)
+
+
+def test_a_sweep_without_any_trial_has_no_report(frontune: Frontune, tmp_path: Path) -> None:
+    result = report_of([], tmp_path, frontune)
+    said = "frontune: sweep 's' has no trial yet, so there is nothing to report\n"
+    assert (result.exit_code, result.stderr) == (2, said)
+    assert not (tmp_path / "s.html").exists()
+
+
+@pytest.mark.parametrize("state", ["failed", "pruned"])
+def test_a_sweep_without_a_score_is_reported_with_its_failures_and_no_empty_figure(
+    state: TrialState, frontune: Frontune, tmp_path: Path
+) -> None:
+    reason = "diverged at step 3: loss nan" if state == "failed" else None
+    trials = [make_trial(number=n, seed=n, state=state, score=None, reason=reason) for n in range(2)]
+    result = report_of(trials, tmp_path, frontune)
+    assert result.exit_code == 0, result.output
+    page = read_page(tmp_path / "s.html")
+    assert f"2 trials (2 {state})" in page.text
+    assert "No trial has a score." in page.text
+    assert ("diverged at step 3" in page.text) == (state == "failed")
+    figures = {str(each["id"]) for _, each in page.elements if "-words" in str(each.get("id"))}
+    assert figures == {"p1-effort-words"}
+    front = frontune("pareto", "s", "--workspace", tmp_path)
+    assert "0 of 0 configurations" in front.stdout
+    assert "accuracy" in front.stdout
+    assert "Score" not in front.stdout
+    compared = frontune("compare", "s", "lora", "adapter_h", "--workspace", tmp_path)
+    assert (compared.exit_code, "lora has no scored configuration" in compared.stderr) == (2, True)
+
+
+def test_one_trial_is_reported_with_its_score(frontune: Frontune, tmp_path: Path) -> None:
+    result = report_of([make_trial(score=0.5)], tmp_path, frontune)
+    assert result.exit_code == 0, result.output
+    assert "The best score, 50.0 demo accuracy" in read_page(tmp_path / "s.html").text
 
 
 def test_failures_of_one_reason_stand_together_whatever_their_numbers() -> None:
