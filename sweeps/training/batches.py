@@ -58,6 +58,11 @@ class Batch:
         return replace(self, **{k: v.to(device) for k, v in vars(self).items() if v is not None})
 
 
+def no_prompt(number: int) -> FrontuneError:
+    """Return what to raise for a row without a prompt."""
+    return FrontuneError(f"row {number} of the batch has an empty prompt: nothing to predict from")
+
+
 def collate(rows: Sequence[Row], virtual_tokens: tuple[int, int], pad_id: int, length: int = 0) -> Batch:
     """Lay out and pad rows, to the longest of them or to `length` if that is more."""
     l_p, l_i = virtual_tokens
@@ -71,7 +76,7 @@ def collate(rows: Sequence[Row], virtual_tokens: tuple[int, int], pad_id: int, l
         infix = l_p + len(row.prompt)
         first = infix + l_i
         if first == 0:
-            raise FrontuneError(f"row {number} of the batch has an empty prompt: nothing to predict from")
+            raise no_prompt(number)
         line = [pad_id] * l_p + [*row.prompt] + [pad_id] * l_i + [*row.completion]
         tokens_BT[number, : len(line)] = torch.tensor(line)
         attention_BT[number, : len(line)] = 1

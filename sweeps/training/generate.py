@@ -15,9 +15,8 @@ from torch import Tensor
 
 from methods.base import Rows
 from methods.editing import Placed
-from methods.errors import FrontuneError
 from methods.frozen import FrozenBase
-from sweeps.training.batches import Row
+from sweeps.training.batches import Row, no_prompt
 from sweeps.training.decoding import Decoding
 from sweeps.training.parts import in_parts
 from sweeps.training.scorable import Scorable
@@ -59,7 +58,7 @@ def _refuse_empty(rows: Sequence[Row]) -> None:
     """A first pass over one virtual token alone could not be told from a later pass, where there are none."""
     for number, row in enumerate(rows):
         if not row.prompt:
-            raise FrontuneError(f"row {number} of the batch has an empty prompt: nothing to predict from")
+            raise no_prompt(number)
 
 
 def _batches(
