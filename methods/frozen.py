@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GenerationConfig
 
+from methods.activations import fuse_gelu
 from methods.arch import family_of, supported_family
 from methods.arch.family import Tap
 from methods.attention import use_products
@@ -35,6 +36,7 @@ class FrozenBase:
         # What a model ships here is its maker's taste in sampling; tasks say how they decode.
         self.model.generation_config = GenerationConfig()
         use_products(self.model, self.model.device.type)
+        fuse_gelu(self.model)
         self.name, self.fingerprint = name, fingerprint
         self.shape = shape_of(model)
         self.dtype: torch.dtype = model.dtype

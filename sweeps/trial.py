@@ -11,7 +11,7 @@ from typing import Literal
 from sweeps.training.decoding import Decoding
 from sweeps.training.recipe import Recipe
 
-ENGINE = 2
+ENGINE = 3
 """Part of every `config_hash`; raised when the same configuration gives other results than before."""
 
 
