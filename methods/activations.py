@@ -8,7 +8,7 @@ from transformers.activations import FastGELUActivation, NewGELUActivation
 
 
 def fuse_gelu(model: nn.Module) -> None:
-    """Replace activations that spell the GELU by tanh out by PyTorch's own: the same function, rounded once."""
+    """Replace activations that spell it out by PyTorch's own: the same function, rounded once."""
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation | FastGELUActivation):
