@@ -198,9 +198,10 @@ def test_a_pack_that_memory_does_not_suffice_for_shrinks_and_loses_nothing(
     room_for_two.clear()
     for trial in trials:
         alone = finished(list(train_trial(frozen, data, trial)))[trial.number].result
-        assert finished(events)[trial.number].result.metrics["loss"] == pytest.approx(
-            alone.metrics["loss"], rel=1e-5
-        )
+        mine = finished(events)[trial.number].result
+        assert mine.metrics["loss"] == pytest.approx(alone.metrics["loss"], rel=1e-5)
+        assert [step for step, _ in mine.curve] == [step for step, _ in alone.curve]
+        assert mine.train_tokens == alone.train_tokens
 
 
 def test_a_trial_that_diverges_ends_alone(

@@ -11,8 +11,9 @@ from methods.expression import parse_method
 from methods.frozen import FrozenBase
 from sweeps.training.evaluate import Evaluation
 from sweeps.training.growth import Growth, room_on
+from sweeps.training.halving import in_halves
 from sweeps.training.lower import LowerLayers
-from sweeps.training.memory import held_memory_bytes, is_out_of_memory, release_memory, start_measuring
+from sweeps.training.memory import held_memory_bytes, release_memory, start_measuring
 from sweeps.training.pack import Pack
 from sweeps.training.selection import evaluate_all
 from sweeps.training.trial_failure import NO_MEMORY, check_device, failed
@@ -162,34 +163,26 @@ class PackRunner:
         failed."""
         failures: dict[int, Failed] = {}
         while runs:
-            failures |= self._step_together(runs[: self._together])
-            runs = runs[self._together :]
+            some, device = runs[: self._together], self._base().device
+            failures |= in_halves(some, self._step_together, device, "out_of_memory", self._too_many)
+            runs = runs[len(some) :]
         return failures
 
     def _step_together(self, runs: Sequence[TrialRun]) -> dict[int, Failed]:
-        """One pass for all of them; where it fails each half is tried by itself, down to who is at fault."""
-        try:
-            pack = Pack(self._base(), [run.slot for run in runs], self._data.pad_id)
-            errors = pack.step()
-        except Exception as error:
-            check_device(error)
-            if len(runs) == 1:
-                return {runs[0].spec.number: failed(runs[0].spec.number, error, "out_of_memory")}
-            if is_out_of_memory(error):
-                self._together = len(runs) // 2
-                self._growth.shrink(self._together)
-        else:
-            numbers = {run.spec.number: run.slot for run in runs if run.slot in errors}
-            return {number: failed(number, errors[slot], "out_of_memory") for number, slot in numbers.items()}
-        release_memory(self._base().device)
-        half = len(runs) // 2
-        return self._step_together(runs[:half]) | self._step_together(runs[half:])
+        """One pass for all of them; return those that it made diverge."""
+        errors = Pack(self._base(), [run.slot for run in runs], self._data.pad_id).step()
+        numbers = {run.spec.number: run.slot for run in runs if run.slot in errors}
+        return {number: failed(number, errors[slot], "out_of_memory") for number, slot in numbers.items()}
+
+    def _too_many(self, fitting: int) -> None:
+        self._together = fitting
+        self._growth.shrink(fitting)
 
     def _after_step(self, runs: Sequence[TrialRun]) -> Iterator[TrialEvent]:
         """Score those that want it, together, and let each go on to what its step leads to."""
         due = [run for run in runs if run.wants_score]
         yield from (Scoring(run.spec.number) for run in due if run.slot.finished)
-        scored = self._score(due) if due else {}
+        scored = in_halves(due, self._score, self._base().device) if due else {}
         n_runs = len(self._runs)
         for run in runs:
             number = run.spec.number
@@ -202,25 +195,16 @@ class PackRunner:
                 yield from self._go_on(run, found)
 
     def _score(self, runs: Sequence[TrialRun]) -> dict[int, Evaluation | Failed]:
-        """One evaluation for all of them; where it fails each half is tried by itself."""
+        """One evaluation for all of them."""
         began = time.perf_counter()
-        try:
-            scored = evaluate_all(self._base(), self._data, [run.slot for run in runs])
-        except Exception as error:
-            check_device(error)
-            if len(runs) == 1:
-                return {runs[0].spec.number: failed(runs[0].spec.number, error)}
-        else:
-            seconds = (time.perf_counter() - began) / len(runs)
-            for run in runs:
-                run.spent.eval_seconds += seconds
-            return {
-                run.spec.number: found if isinstance(found, Evaluation) else failed(run.spec.number, found)
-                for run, found in zip(runs, scored, strict=True)
-            }
-        release_memory(self._base().device)
-        half = len(runs) // 2
-        return self._score(runs[:half]) | self._score(runs[half:])
+        scored = evaluate_all(self._base(), self._data, [run.slot for run in runs])
+        seconds = (time.perf_counter() - began) / len(runs)
+        for run in runs:
+            run.spent.eval_seconds += seconds
+        return {
+            run.spec.number: found if isinstance(found, Evaluation) else failed(run.spec.number, found)
+            for run, found in zip(runs, scored, strict=True)
+        }
 
     def _go_on(self, run: TrialRun, evaluation: Evaluation | None) -> Iterator[TrialEvent]:
         number = run.spec.number
