@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +18,8 @@ from storage.mirrored import (
     trial_tags,
     trial_tags_match,
 )
+from storage.mlflow_client import open_client
 from storage.mlflow_runs import PARENT, MlflowRun, runs_of_sweep
-from storage.mlflow_store import prepare_store, quiet_migrations
 from storage.mlflow_view import TAG, view_links, view_state
 from storage.records import Measurement, TrialRecord, TrialState
 from storage.tracking_errors import RunGone, TrackingAway, TrackingError, border
@@ -28,7 +27,6 @@ from storage.workspace import folder_name, path_inside
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
-    from mlflow.tracking import MlflowClient
 
 __all__ = ["RunGone", "SweepEnding", "Tracker", "TrackingAway", "TrackingError"]
 
@@ -45,17 +43,10 @@ class Tracker:
     """
 
     def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
-        # Before the first import of mlflow, which reads it.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        # By default it asks a server that is away for many minutes, while no trial could be dealt.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         self._artifact_root = None if re.match(r"https?:|databricks", tracking_uri) else artifact_root
-        with border("open its store"):
-            prepare_store(tracking_uri)
-            self._experiments: dict[str, str] = {}
-            self._begun: dict[str, frozenset[str]] = {}
-            self._client = _quiet_client(tracking_uri)
+        self._experiments: dict[str, str] = {}
+        self._begun: dict[str, frozenset[str]] = {}
+        self._client = open_client(tracking_uri)
 
     def start_sweep(self, name: str, note: str, tags: Mapping[str, str], run_id: str | None = None) -> str:
         """Return the sweep's parent run, running: the one of `run_id` or of that name if there is one.
@@ -232,13 +223,6 @@ class Tracker:
             if not file.is_file():
                 raise TrackingError(f"no file {file} to add to the MLflow run {run_id}")
             self._client.log_artifact(run_id, str(file))
-
-
-def _quiet_client(tracking_uri: str) -> MlflowClient:
-    from mlflow.tracking import MlflowClient
-
-    quiet_migrations()
-    return MlflowClient(tracking_uri)
 
 
 def _status(state: TrialState) -> str:
