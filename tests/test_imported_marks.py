@@ -107,6 +107,10 @@ def test_the_live_page_lists_filters_and_picks_what_was_imported() -> None:
     for states, fronts in (({"complete"}, [1000]), ({"imported"}, [500, 2000]), (set(), [500, 1000, 2000])):
         figure = front_figure(RESULTS, "", Filters(states=frozenset(states)))
         assert list(next(t for t in figure.data if t.name == "Pareto front").x) == fronts
+    beaten = make_trial(number=1, trainable_params=600, score=0.6, config_hash="beaten")
+    figure = front_figure([*RESULTS, beaten], "", Filters(states=frozenset({"complete"})))
+    assert list(next(t for t in figure.data if t.name == "Pareto front").x) == [1000]
+    assert [t.number for t in pareto_front([*RESULTS, beaten])] == [-1, 0, -2]
     assert numbers_of("0, i1-i2, 4-5") == {0, 4, 5, -1, -2}
     assert text_of({0, 4, 5, -1, -2, -4}) == "0, 4-5, i1-i2, i4"
     assert len(picked_csv(RESULTS, {0, -2}).splitlines()) == 3

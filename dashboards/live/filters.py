@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dashboards.front_band import front_band
-from dashboards.imported import imported_ones, shown_state, trained_here
-from dashboards.points import pruned_points, tradeoff_points
+from dashboards.imported import shown_state
+from dashboards.points import points_of, pruned_points
 from dashboards.replicates import replicates
 from dashboards.tradeoff import plot_tradeoff
 from storage.records import TrialRecord
@@ -52,19 +52,20 @@ class Filters:
 def front_figure(
     trials: Sequence[TrialRecord], title: str, filters: Filters, untrained: float | None = None
 ) -> go.Figure:
-    """Draw the trade-off plot of what is shown, its front the best of that; `untrained` is the base's score.
+    """Draw the trade-off plot of what is shown; `untrained` is the base's score.
 
     A state decides which points are drawn and not what they are: without its pruned seeds a configuration
-    would look better than it is.
+    would look better than it is, and one is not on the front because what beats it is not drawn. The band,
+    which is of the whole front, is left out where some of it may not be drawn.
     """
     chosen = filters.of_any_state(trials)
-    own = trained_here(chosen)
-    drawn = own if filters.shows_state("complete") else []
-    drawn = drawn + (imported_ones(chosen) if filters.shows_state("imported") else [])
+    groups = replicates(chosen)
+    points = points_of(groups)
+    drawn = [p for p in points if filters.shows_state("complete" if p.imported_from is None else "imported")]
     return plot_tradeoff(
-        tradeoff_points(drawn),
+        drawn,
         title,
-        pruned_points(own) if filters.shows_state("pruned") else [],
-        front_band(replicates(drawn)),
+        pruned_points(chosen) if filters.shows_state("pruned") else [],
+        front_band(groups) if len(drawn) == len(points) else [],
         untrained,
     )
