@@ -70,8 +70,14 @@ def write_csv(
     Raises FrontuneError if `path` is a folder or lies in none.
     """
     check_writable(path, "the CSV")
-    columns, rows = trial_values(sweeps, front_only, cost)
-    write_atomically(path, values_csv(columns, rows).encode("utf-8"), "the CSV")
+    write_atomically(path, trials_csv(sweeps, front_only, cost), "the CSV")
+
+
+def trials_csv(
+    sweeps: Sequence[Sequence[TrialRecord]], front_only: bool, cost: Cost = "trainable_params"
+) -> bytes:
+    """Return the content of that file."""
+    return values_csv(*trial_values(sweeps, front_only, cost)).encode("utf-8")
 
 
 def trial_values(

@@ -6,10 +6,8 @@ import json
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboards.files import check_writable, write_atomically
 from dashboards.pareto_csv import Cell, trial_values
 from dashboards.replicates import Cost
 from storage.records import TrialRecord
@@ -31,22 +29,20 @@ DTYPES = {int: "Int64", float: "Float64", bool: "boolean", str: "string"}
 Sweeps = Sequence[Sequence[TrialRecord]]
 
 
-def write_json(path: Path, sweeps: Sweeps, front_only: bool, cost: Cost = "trainable_params") -> None:
-    """Write a list with an object for each trial; what is not known, or no finite number, is null."""
+def trials_json(sweeps: Sweeps, front_only: bool, cost: Cost = "trainable_params") -> bytes:
+    """Return a list with an object for each trial; what is not known, or no finite number, is null."""
     columns, rows = trial_values(sweeps, front_only, cost)
     content = [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, text.encode("utf-8"), "the JSON")
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 
-def write_parquet(path: Path, sweeps: Sweeps, front_only: bool, cost: Cost = "trainable_params") -> None:
-    """Write a table with a row for each trial."""
+def trials_parquet(sweeps: Sweeps, front_only: bool, cost: Cost = "trainable_params") -> bytes:
+    """Return a table with a row for each trial."""
     import io
 
-    check_writable(path, "the Parquet file")
     data = io.BytesIO()
     trial_frame(sweeps, front_only, cost).to_parquet(data, index=False)
-    write_atomically(path, data.getvalue(), "the Parquet file")
+    return data.getvalue()
 
 
 def trial_frame(sweeps: Sweeps, front_only: bool = False, cost: Cost = "trainable_params") -> pd.DataFrame:

@@ -10,26 +10,29 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from dashboards.files import check_writable
+from dashboards.files import check_writable, write_atomically
 from dashboards.imported import trained_here
 from dashboards.other_axes import render_front, scored_by
 from dashboards.pareto import front_of
-from dashboards.pareto_csv import write_csv
+from dashboards.pareto_csv import trials_csv
 from dashboards.printing import score_title
 from dashboards.replicates import Cost, replicates
 from dashboards.rich_table import rich_table
 from dashboards.table15 import lines_under, table_cells, table_rows
-from dashboards.trial_files import write_json, write_parquet
+from dashboards.trial_files import trials_json, trials_parquet
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import TrialRecord
 from storage.workspace import Workspace
 from sweeps.shown import find
 
+STDOUT = Path("-")
+
 
 @dataclass(frozen=True)
 class FrontRequest:
-    """What is asked: all trials or the front alone, its axes (None is the sweep's own score), and files."""
+    """What is asked: all trials or the front alone, its axes (None is the sweep's own score), and files, of
+    which `STDOUT` is printed."""
 
     every: bool
     metric: str | None
@@ -42,9 +45,9 @@ class FrontRequest:
 def pareto_command(name: str, workspace: str, asked: FrontRequest) -> None:
     """Write the files, or print the front; of a file that made several sweeps, each sweep's own."""
     wanted = [
-        (asked.csv, write_csv, "the CSV"),
-        (asked.json, write_json, "the JSON"),
-        (asked.parquet, write_parquet, "the Parquet file"),
+        (asked.csv, trials_csv, "the CSV"),
+        (asked.json, trials_json, "the JSON"),
+        (asked.parquet, trials_parquet, "the Parquet file"),
     ]
     with closing(Ledger.open(Workspace.open(workspace, create=False).database_url, create=False)) as ledger:
         trials = dict(find(ledger, name).results)
@@ -55,10 +58,16 @@ def pareto_command(name: str, workspace: str, asked: FrontRequest) -> None:
     for file, _, what in wanted:
         if file is not None:
             check_writable(file, what)
-    for file, write, _ in wanted:
-        if file is not None:
-            write(file, list(trials.values()), not asked.every, asked.cost)
-            click.echo(f"wrote {file}")
+    is_printed = any(file == STDOUT for file, _, _ in wanted)
+    for file, form, what in wanted:
+        if file is None:
+            continue
+        data = form(list(trials.values()), not asked.every, asked.cost)
+        if file == STDOUT:
+            click.echo(data, nl=False)
+        else:
+            write_atomically(file, data, what)
+            click.echo(f"wrote {file}", err=is_printed)
     if not any(file for file, _, _ in wanted):
         _print(trials, asked)
 

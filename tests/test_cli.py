@@ -142,6 +142,13 @@ def test_a_finished_sweep_has_left_its_front_table_and_plot(
     }
     ok(frontune, "pareto", "small", "--csv", tmp_path / "x.csv", "--workspace", finished)
     assert (tmp_path / "x.csv").read_bytes() == (reports / "pareto.csv").read_bytes()
+    assert ok(frontune, "pareto", "small", "--workspace", finished, "--csv") == (
+        (reports / "pareto.csv").read_text(encoding="utf-8")
+    )
+    file = tmp_path / "y.csv"
+    both = frontune("pareto", "small", "--json", "--csv", file, "--workspace", finished)
+    assert [row["is_pareto"] for row in json.loads(both.stdout)] == [True] * len(rows_of(file)[1])
+    assert both.stderr == f"wrote {file}\n"
 
 
 def test_methods_tasks_presets_and_versions_are_listed(frontune: Frontune) -> None:

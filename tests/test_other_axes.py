@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from dashboards.front_probability import front_probabilities
 from dashboards.other_axes import scored_by
 from dashboards.pareto import front_of
 from dashboards.replicates import replicates
-from dashboards.trial_files import trial_frame, write_json, write_parquet
+from dashboards.trial_files import trial_frame, trials_json, trials_parquet
 from methods.errors import FrontuneError
 from storage.records import Measurement, TrialRecord
 from sweeps import load_sweep, run
@@ -86,17 +87,15 @@ def test_another_metric_is_what_was_measured_on_validation() -> None:
         scored_by("los", found, measured)
 
 
-def test_json_and_parquet_have_the_columns_of_the_csv_and_values_of_their_types(tmp_path: Path) -> None:
+def test_json_and_parquet_have_the_columns_of_the_csv_and_values_of_their_types() -> None:
     trials = [
         make_trial(hyperparameters={"r": 2, "kind": 1, "bias": True}, score=float("nan"), state="failed"),
         make_trial(number=1, label="x", hyperparameters={"r": 3, "kind": "=1+1"}, score=0.5, train_tokens=7),
     ]
-    write_json(tmp_path / "a.json", [trials], front_only=False, cost="train_tokens")
-    first, second = json.loads((tmp_path / "a.json").read_text())
+    first, second = json.loads(trials_json([trials], front_only=False, cost="train_tokens"))
     assert (first["score"], first["bias"], first["kind"], second["kind"]) == (None, True, 1, "=1+1")
     assert (second["train_tokens"], second["is_pareto"], first["is_pareto"]) == (7, True, False)
-    write_parquet(tmp_path / "a.parquet", [trials], front_only=False)
-    frame = pd.read_parquet(tmp_path / "a.parquet")
+    frame = pd.read_parquet(io.BytesIO(trials_parquet([trials], front_only=False)))
     assert list(frame.columns) == [name for name in first if name != "train_tokens"]
     assert frame["kind"].tolist() == ["1", "=1+1"]
     assert (frame["r"].dtype, frame["r"].tolist()) == ("Int64", [2, 3])

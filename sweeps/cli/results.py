@@ -35,8 +35,21 @@ def status(name: str, workspace: str) -> None:
 
 @main.command(cls=Reading)
 @click.argument("name")
-@click.option("--csv", type=click.Path(path_type=Path), help="Write a CSV; without a file it is printed.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write JSON.")
+@click.option(
+    "--csv",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value="-",
+    help="Write a CSV; without a file it is printed.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value="-",
+    help="Write JSON; without a file it is printed.",
+)
 @click.option("--parquet", type=click.Path(path_type=Path), help="Write Parquet.")
 @click.option("--all", "every", is_flag=True, help="Every trial in the files, not only the front.")
 @click.option("--metric", default=None, help="Another measured metric [default: the score].")
