@@ -22,6 +22,7 @@ from dashboards.live.picked import mark_picked, numbers_at, numbers_of, picked_c
 from dashboards.live.picking import after, said_of
 from dashboards.live.reading import LEASES_S, POLL_S, Reader
 from dashboards.live.running import how_far, plot_running, running_trials
+from dashboards.live.running_view import lines
 from dashboards.live.trials_view import trial_cells
 from methods.errors import FrontuneError
 from storage.lease import leased
@@ -182,6 +183,14 @@ def test_running_curves_are_drawn_as_far_as_they_are() -> None:
     figure = plot_running(running_trials(trials(), [progress(5, 40, 60.0)], rungs, NOON), "t")
     drawn = [(list(trace.x), list(trace.y)) for trace in figure.data if trace.x[0] is not None]
     assert drawn == [([10, 40], [2.5, 1.25]), ([16, 30], [25.0, 50.0])]
+
+
+def test_what_is_not_shown_of_many_running_trials_is_said() -> None:
+    begun = running_trials([replace(trials()[5], number=n) for n in range(66)], [], [], NOON)
+    many, some, few = lines(begun), lines(begun[:13]), lines(begun[:12])
+    assert (len(many), len(some), len(few)) == (65, 14, 12)
+    assert many[-1].children == "and 2 earlier ones; the curves are those of the latest 12"
+    assert some[-1].children == "the curves are those of the latest 12"
 
 
 def test_a_row_of_the_table_says_why_or_that_it_is_on_the_front() -> None:

@@ -10,7 +10,7 @@ from dash import Dash, Input, Output, html, no_update
 from dashboards.live.choices import FILTERS, filters_of
 from dashboards.live.layout import LOOK, PANELS
 from dashboards.live.reading import Reader
-from dashboards.live.running import RunningTrial, how_far, plot_running, running_trials
+from dashboards.live.running import MOST_DRAWN, RunningTrial, how_far, plot_running, running_trials
 from dashboards.live.scheme import IS_DARK, in_scheme
 from dashboards.printing import one_line
 
@@ -28,7 +28,7 @@ def register(app: Dash, reader: Reader) -> None:
         return [each for each in found if each.trial.number in shown]
 
     def show_lines(_: Any, __: Any, name: str | None, *chosen: Any) -> list[Any]:
-        return [_line(each) for each in running_of(name, chosen)[-MOST_LISTED:]] if name else []
+        return lines(running_of(name, chosen)) if name else []
 
     def show_curves(_: Any, name: str | None, is_dark: bool, *chosen: Any) -> tuple[Any, ...]:
         running = running_of(name, chosen) if name else []
@@ -54,6 +54,15 @@ def register(app: Dash, reader: Reader) -> None:
             *FILTERS,
             prevent_initial_call=True,
         )(show_curves)
+
+
+def lines(running: list[RunningTrial]) -> list[Any]:
+    """Return a line for each of the latest trials, and what is said of those that are not shown."""
+    shown = [_line(each) for each in running[-MOST_LISTED:]]
+    if len(running) <= MOST_DRAWN:
+        return shown
+    earlier = f"and {len(running) - MOST_LISTED:,} earlier ones; " if len(running) > MOST_LISTED else ""
+    return [*shown, html.Li(f"{earlier}the curves are those of the latest {MOST_DRAWN}")]
 
 
 def _line(running: RunningTrial) -> Any:
