@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from dashboards.paired_test import PairedTest, paired_test, score_test
 from dashboards.pareto import direction
@@ -34,11 +35,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The test of `one` minus `other` by `metric`, over the seeds that both have."""
+    """The test of `one` minus `other` by `metric`, over the seeds that both have; `chosen_by` is the metric
+    that the configurations were chosen by."""
 
     one: Candidate
     other: Candidate
     metric: str
+    chosen_by: str
     test: PairedTest
 
     @property
@@ -95,7 +98,16 @@ def compare(
     by_score = len(differences[0]) == 1
     size = max(abs(value) for pair in pairs for side in pair for value in side)
     test = score_test([row[0] for row in differences], size) if by_score else paired_test(differences, size)
-    return Comparison(one, other, metric, test)
+    chosen_by = one.best.first.metric
+    if metric != chosen_by:
+        one, other = (_measured(side, metric, values) for side in (one, other))
+    return Comparison(one, other, metric, chosen_by, test)
+
+
+def _measured(side: Candidate, metric: str, values: Mapping[int, Sequence[float]]) -> Candidate:
+    """The same configuration with what was measured of another metric as its score."""
+    trials = [replace(t, metric=metric, score=fmean(values[t.number])) for t in side.best.trials]
+    return replace(side, best=replace(side.best, trials=tuple(trials)))
 
 
 def render(comparison: Comparison) -> str:
@@ -153,9 +165,12 @@ def _assumptions(comparison: Comparison) -> list[str]:
         (False, False): "nothing can be tested with one score each",
     }[test.n_seeds > 1, test.n_examples > 0]
     chosen = f"best of {one.n_configurations} of {one.title} and of {other.n_configurations} of {other.title}"
+    same = comparison.metric == comparison.chosen_by
+    scores = "the same scores" if same else score_title(one.best.first.task, comparison.chosen_by)
+    tries = "more tries" + ("" if same else " as far as the two agree")
     return [
         f"assumes: {sampled}; means are nearly normal",
-        f"the configurations were chosen by the same scores ({chosen}), which flatters what had more tries",
+        f"the configurations were chosen by {scores} ({chosen}), which flatters what had {tries}",
     ]
 
 

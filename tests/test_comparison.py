@@ -226,6 +226,10 @@ def test_the_command_compares_over_the_kept_outcomes(finished: Path, frontune: F
     assert f"difference {100 * (best['lora'] - best['ft_top2']):+.1f}," in result.stdout
     other = frontune("compare", "small", "lora", "ft_top2", "--metric", "loss", "--workspace", finished)
     assert "2 seeds, the examples' own outcomes are not known" in other.stdout
+    assert "the configurations were chosen by demo accuracy (best of " in other.stdout
+    lora, ft_top2 = (float(line.split(": ")[1].split()[0]) for line in other.stdout.splitlines()[1:3])
+    difference = float(other.stdout.split("difference ")[1].split(",")[0])
+    assert difference == pytest.approx(lora - ft_top2, abs=0.0016)
 
 
 @pytest.mark.parametrize(
