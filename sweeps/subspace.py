@@ -40,9 +40,10 @@ def subspace_command(
 ) -> None:
     """Print how alike the two are and what they amplify; draw the heat maps; write the numbers."""
     quiet_libraries()
-    for file, what in ((out, "the plot"), (csv, "the CSV")):
+    for file, what, beside in ((out, "the plot", "weights"), (csv, "the CSV", "amplification")):
         if file is not None:
             check_writable(file, what)
+            check_writable(_beside(file, beside), what)
     workspace = Workspace.open(workspace_path, create=False)
     with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
         found = find(ledger, name)
@@ -64,9 +65,14 @@ def subspace_command(
         against = weight_panels({place: known for place, (_, known) in weights.items()}, trials, factor)
     if csv is not None:
         _write(csv, panels_csv([*panels, *against]), "the CSV")
-        _write(csv.with_stem(f"{csv.stem}-amplification"), amplifications_csv(amplified), "the CSV")
+        _write(_beside(csv, "amplification"), amplifications_csv(amplified), "the CSV")
     if out is not None:
         _draw(out, panels, against, name, numbers, factor)
+
+
+def _beside(file: Path, what: str) -> Path:
+    """The second file of a kind: ``a-weights.html`` beside ``a.html``."""
+    return file.with_stem(f"{file.stem}-{what}")
 
 
 def _updates(file: Path) -> list[Update]:
@@ -89,7 +95,7 @@ def _draw(
     across, down = f"first directions of trial {numbers[1]}", f"first directions of trial {numbers[0]}"
     write_plot(plot_subspaces(panels, title, across, down), out)
     click.echo(f"wrote {out}")
-    beside = out.with_stem(f"{out.stem}-weights")
+    beside = _beside(out, "weights")
     title = f"{name}: W and ΔW, {SIDES[factor]}"
     write_plot(plot_subspaces(against, title, "first directions of ΔW", "first directions of W"), beside)
     click.echo(f"wrote {beside}")

@@ -220,3 +220,9 @@ def test_what_has_no_low_rank_matrices_or_is_not_there_is_refused_in_words(
         assert done.exit_code == 2
         assert reason in done.stderr
     assert not (tmp_path / "a.html").exists()
+    for option, file, second in (("--out", "b.html", "b-weights.html"), ("--csv", "b", "b-amplification")):
+        (tmp_path / second).mkdir()
+        done = frontune("subspace", "small", 0, 1, option, tmp_path / file, "--workspace", workspace)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"'{tmp_path / second}': it is a folder" in done.stderr
+        assert not (tmp_path / file).exists()
