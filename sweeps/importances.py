@@ -21,9 +21,9 @@ def importances(url: str, sweep: str, trials: Sequence[TrialRecord]) -> list[Imp
     """Return the shares within each method, methods in the paper's order, the largest share first.
 
     By functional ANOVA (Hutter et al. 2014) as Optuna has it: how much of the variance of a random forest's
-    predicted score each hyperparameter explains alone; seeded. A configuration's score is the mean of its
-    replicates. A method with fewer than `FEWEST` completed configurations, or nothing that was searched, is
-    left out.
+    predicted score each hyperparameter explains alone; seeded. A configuration's score is the one its sampler
+    was told, the mean over the seeds of the search: later replicates, which the front alone has, are not in
+    it. A method with fewer than `FEWEST` completed configurations, or nothing that was searched, is left out.
     """
     storage = open_storage(url)
     known = {summary.study_name for summary in optuna.get_all_study_summaries(storage=storage)}
