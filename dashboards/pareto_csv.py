@@ -51,14 +51,6 @@ AFTER = (
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
 
 
-def csv_columns(trials: Iterable[TrialRecord]) -> list[str]:
-    """Return the header: fixed columns around one column for each hyperparameter, sorted by name.
-
-    A hyperparameter that has the name of a fixed column (``lr``) has no second column.
-    """
-    return [csv_cell(name) for name in (*BEFORE, *_hyperparameters(trials), *AFTER)]
-
-
 def write_csv(
     path: Path,
     sweeps: Sequence[Sequence[TrialRecord]],
@@ -85,7 +77,9 @@ def trial_values(
 ) -> tuple[list[str], list[list[Cell]]]:
     """Return the names of the columns and a row of values for each trial.
 
-    The front and all trials have the same columns, those of all trials, so that the two can be joined.
+    Fixed columns stand around one for each hyperparameter, sorted by name; one that has the name of a fixed
+    column (``lr``) has no second. The front and all trials have the same columns, those of all trials, so
+    that the two can be joined.
     """
     every = [trial for trials in sweeps for trial in trials]
     hyperparameters = _hyperparameters(every)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from dashboards.pareto import pareto_front
-from dashboards.pareto_csv import csv_columns, write_csv
+from dashboards.pareto_csv import trial_values, write_csv
 from dashboards.replicates import replicates
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
@@ -139,9 +139,14 @@ def test_a_front_of_a_hundred_thousand_trials_takes_no_quadratic_time() -> None:
     assert len(pareto_front(trials)) == 1
 
 
+def columns_of(trials: list[TrialRecord]) -> list[str]:
+    columns, _ = trial_values([trials], front_only=False)
+    return columns
+
+
 def test_csv_columns_are_in_their_documented_order_with_hyperparameters_sorted_between() -> None:
     trials = [make_trial(hyperparameters={"r_v": 1, "lr": 1e-3}), make_trial(hyperparameters={"l_p": 4})]
-    assert ",".join(csv_columns(trials)) == (
+    assert ",".join(columns_of(trials)) == (
         "sweep,study,trial,state,is_pareto,method,config_hash,seed,base,task,l_p,r_v,score,metric,"
         "trainable_params,stored_params,trainable_pct,lr,batch_size,steps,train_seconds,eval_seconds,"
         "wall_seconds,tokens_per_second,peak_memory_bytes,device,mlflow_run_id,created_at,git_commit,"
@@ -150,7 +155,7 @@ def test_csv_columns_are_in_their_documented_order_with_hyperparameters_sorted_b
 
 
 def test_a_hyperparameter_named_like_a_fixed_column_makes_no_second_column() -> None:
-    columns = csv_columns([make_trial(hyperparameters={"lr": 2e-4, "score": 1, "trial": 2, "is_pareto": 3})])
+    columns = columns_of([make_trial(hyperparameters={"lr": 2e-4, "score": 1, "trial": 2, "is_pareto": 3})])
     assert len(columns) == len(set(columns)) == 32
 
 
@@ -197,7 +202,7 @@ def test_csv_quotes_what_needs_it_and_ends_lines_with_lf(tmp_path: Path) -> None
 
 def test_csv_has_a_header_also_without_trials(tmp_path: Path) -> None:
     write_csv(tmp_path / "none.csv", [[]], front_only=True)
-    assert (tmp_path / "none.csv").read_text() == ",".join(csv_columns([])) + "\n"
+    assert (tmp_path / "none.csv").read_text() == ",".join(columns_of([])) + "\n"
 
 
 def test_csv_holds_the_front_by_parameters_or_all_trials_by_number(tmp_path: Path) -> None:
