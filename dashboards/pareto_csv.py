@@ -167,11 +167,7 @@ def _hyperparameters(trials: Iterable[TrialRecord]) -> list[str]:
 def _row(
     trial: TrialRecord, found: _Means, hyperparameters: Sequence[str], last: Sequence[str]
 ) -> list[Cell]:
-    computed: dict[str, Cell] = {
-        "trial": trial.number,
-        "trainable_pct": trial.trainable_pct if trial.base_params else None,
-        **found.columns(trial),
-    }
+    computed: dict[str, Cell] = {"trial": trial.number, **found.columns(trial)}
 
     def fixed(name: str) -> Cell:
         value: Cell = computed[name] if name in computed else getattr(trial, name)

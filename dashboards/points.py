@@ -128,7 +128,6 @@ def _point(group: Replicates, is_pareto: bool, ending: str = "") -> Point:
 
 def _hover(group: Replicates, is_pareto: bool) -> str:
     first = group.first
-    share = f" ({print_share(first.trainable_pct)} of the base)" if first.base_params else ""
     seeds = f", {group.seeds} seeds" if group.n + group.n_failed > 1 else f", seed {first.seed}"
     failed = f" ({group.n_failed} failed)" if group.n_failed else ""
     numbers = ", ".join(trial_name(t.number) for t in group.trials)
@@ -139,7 +138,7 @@ def _hover(group: Replicates, is_pareto: bool) -> str:
     lines = [
         f"<b>{plotly_text(first.title)}</b>  {plotly_text(first.label)}".rstrip(),
         f"{plotly_text(score_title(first.task, first.metric))}: {score}{seeds}{failed}",
-        f"{first.trainable_params:,} trainable parameters{share}",
+        f"{first.trainable_params:,} trainable parameters ({print_share(first.trainable_pct)} of the base)",
         *(f"{_escaped(name)} = {_value(name, v)}" for name, v in _configuration(first)),
         which + (", on the Pareto front" if is_pareto else ""),
     ]

@@ -40,9 +40,8 @@ def headline(found: Answer) -> str:
     first = best.first
     sentences = [
         f"The best score, {_score(best)} {score_title(first.task, first.metric)}, takes "
-        f"{first.trainable_params:,} trainable parameters"
-        + (f" ({print_share(first.trainable_pct)} of the base)" if first.base_params else "")
-        + f": {named(best)}, {_seeds(best)}."
+        f"{first.trainable_params:,} trainable parameters ({print_share(first.trainable_pct)} of the base): "
+        f"{named(best)}, {_seeds(best)}."
     ]
     if first.method == "fine_tune" and found.frozen is not None:
         sentences.append(_best_of_the_others(found.frozen))
