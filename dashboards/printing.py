@@ -56,7 +56,12 @@ def print_lr(lr: float | None) -> str:
     """Return ``2e-4`` or ``3.19e-4``, and ``-`` for an unknown one."""
     if lr is None:
         return "-"
-    mantissa, exponent = f"{lr:.2e}".split("e")
+    return short_exponent(f"{lr:.2e}")
+
+
+def short_exponent(number: str) -> str:
+    """Return ``2e-4`` for ``2.00e-04``."""
+    mantissa, exponent = number.split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from dashboards.figure_source import Source
 from dashboards.figures.budget import budget_lines, plot_budget
 from dashboards.figures.curves import learning_curves, plot_curves, shown_trials
 from dashboards.figures.effort import effort, plot_effort
-from dashboards.figures.hypervolume import hypervolume_growth, plot_hypervolume
+from dashboards.figures.hypervolume import hypervolume_growth, in_words, plot_hypervolume
 from dashboards.figures.parallel import method_lines, plot_parallel
 from dashboards.figures.size import plot_sizes, size_panels, sizes_of
-from storage.records import RungScore, TrialRecord
+from storage.records import RungScore, SweepRecord, TrialRecord
 from tests.benchmarks.hypervolume import hypervolume
 from tests.test_pareto import make_trial
 
@@ -66,6 +67,15 @@ def test_a_configuration_counts_from_its_last_seed_on_and_reuse_takes_no_tokens(
     assert [g.hypervolume for g in growth] == pytest.approx([0, 0, 0, 0.5 * 2])
     figure = plot_hypervolume(growth, "t")
     assert [list(t.y)[-1] for t in figure.data] == [100.0, 100.0]
+
+
+def test_the_hypervolume_is_said_of_one_trial_as_of_several() -> None:
+    trials = trials_of(("lora", 1000, 0.5), ("lora", 10, 0.9), ("lora", 100, 0.7))
+    sweep, nothing = SweepRecord("s", "tiny", "mnli", "accuracy", {}, trials[0].created_at), cast("Any", None)
+    first = in_words(Source("s", [sweep], {"s": trials[1:]}, nothing, False, list, list))
+    second = in_words(Source("s", [sweep], {"s": trials}, nothing, False, list, list))
+    assert "100% after 1 trial." in first.sentence
+    assert "100% after 2 trials." in second.sentence
 
 
 def test_sizes_are_what_is_whole_and_varies_with_loras_ranks_as_one() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dashboards.figure_layout import GREY, panels, say
 from dashboards.figure_source import Source
 from dashboards.replicates import replicates
-from dashboards.text_alternative import TextAlternative
+from dashboards.text_alternative import TextAlternative, several
 from storage.records import TrialRecord
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def in_words(source: Source) -> TextAlternative:
     growth = hypervolume_growth(source.own)
     reached = growth[-1].hypervolume if growth else 0.0
     first = {share: _first(growth, share * reached) for share in SHARES}
-    parts = [f"{share:.0%} after {at.n_trials:,} trials" for share, at in first.items()]
+    parts = [f"{share:.0%} after {several(at.n_trials, 'trial')}" for share, at in first.items()]
     sentence = f"How the area under the front grew: of what it reached it had {', '.join(parts)}."
     rows = [
         (f"{share:.0%}", f"{at.n_trials:,}", f"{at.tokens:,}" if at.tokens else "-")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dashboards.appearance import method_order
 from dashboards.figures.effort import STATES, effort
+from dashboards.printing import short_exponent
 from storage.records import SweepRecord, TrialRecord
 
 
@@ -74,8 +75,7 @@ def _print_dimension(value: object) -> str:
 
 def _print_value(value: object) -> str:
     if isinstance(value, float) and value and not 1e-2 <= abs(value) < 1e4:
-        mantissa, _, exponent = f"{value:e}".partition("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+        return short_exponent(f"{value:e}")
     return str(value)
 
 
