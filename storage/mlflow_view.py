@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import json
 
+from storage.mlflow_client import open_client
+from storage.tracking_errors import border
+
 KEY = "front"
 TAG = f"mlflow.sharedViewState.{KEY}"
 COLUMNS = (
@@ -51,7 +54,20 @@ def view_state() -> str:
     return json.dumps(state)
 
 
+def page_of(tracking_uri: str, sweep: str) -> str | None:
+    """Return where a sweep's trials by score are, from the UI's address on; None where MLflow has no such
+    sweep."""
+    client = open_client(tracking_uri)
+    with border(f"find the sweep {sweep!r}"):
+        experiment = client.get_experiment_by_name(sweep)
+    return None if experiment is None else _page(experiment.experiment_id)
+
+
 def view_links(experiment: str) -> str:
     """Return Markdown with links to the table and to the chart, within whatever server shows it."""
-    page = f"#/experiments/{experiment}/runs?viewStateShareKey={KEY}"
+    page = _page(experiment)
     return f"[Trials by score]({page}) · [Score against trainable parameters]({page}&compareRunsMode=CHART)"
+
+
+def _page(experiment: str) -> str:
+    return f"#/experiments/{experiment}/runs?viewStateShareKey={KEY}"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,30 +140,6 @@ def plot_command(name: str, workspace: str, file: Path, paper: bool, kind: str |
     from sweeps.shown import draw
 
     draw(_ledger(workspace), name, file, paper, kind)
-
-
-def ui_command(workspace: str, port: int) -> None:
-    """Run MLflow's server on the loopback address until interrupted."""
-    opened = Workspace.open(workspace, create=False)
-    store = opened.tracking_uri
-    if store.startswith("http"):
-        click.echo(f"MLflow's UI is at {store}, on the server of this workspace")
-        return
-    if store.startswith("sqlite:") and not (opened.root / "mlflow.db").exists():
-        raise FrontuneError(f"the workspace {opened.root} has no MLflow store yet; run a sweep first")
-    click.echo(f"MLflow's UI is at http://127.0.0.1:{port}; Ctrl-C ends it")
-    # Not as an argument: a database's password would stand in the list of processes.
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store}
-    command = [sys.executable, "-m", "mlflow", "server"]
-    command += [
-        "--default-artifact-root",
-        str(opened.artifact_root),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    sys.exit(subprocess.run(command, env=environment).returncode)
 
 
 def count_command(base: str, preset: str | None, method: str | None, form: Format) -> None:

@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from dashboards.pareto import pareto_front
 from dashboards.table15 import table_rows
+from methods.errors import FrontuneError
 from methods.registry import known_methods
 from storage.records import TrialRecord
 from sweeps.catalogue import preset_files
 from sweeps.cli import main
-from sweeps.commands import ui_command
 from sweeps.display import Display
 from sweeps.own_packages import check_own_packages
 from sweeps.tasks import known_tasks
 from sweeps.trial import Progress
+from sweeps.ui import ui_command
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import trials_of
 from tests.test_pareto import make_trial
@@ -183,7 +185,7 @@ def test_the_command_alone_shows_its_help_and_ends_with_2(frontune: Frontune) ->
 
 
 def test_ui_starts_mlflow_on_the_loopback_address_with_this_workspaces_stores(
-    finished: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started: list[tuple[list[str], dict[str, str]]] = []
 
@@ -193,8 +195,13 @@ def test_ui_starts_mlflow_on_the_loopback_address_with_this_workspaces_stores(
 
     monkeypatch.setattr("subprocess.run", run)
     with pytest.raises(SystemExit) as ended:
-        ui_command(str(finished), 5001)
+        ui_command(str(finished), 5001, "small")
     assert ended.value.code == 0
+    experiment = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}").get_experiment_by_name("small")
+    where = f"http://127.0.0.1:5001/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=front"
+    assert capsys.readouterr().out.splitlines()[1] == f"small is at {where}"
+    with pytest.raises(FrontuneError, match="unknown sweep 'smal'; did you mean 'small'"):
+        ui_command(str(finished), 5001, "smal")
     ((command, environment),) = started
     assert command[:4] == [sys.executable, "-m", "mlflow", "server"]
     options = dict(zip(command[4::2], command[5::2], strict=True))

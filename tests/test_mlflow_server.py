@@ -78,7 +78,9 @@ def test_a_sweep_is_on_the_server_with_metrics_and_files_and_every_command_finds
     assert doctor.exit_code == 0, doctor.stdout
     assert "ledger, studies, MLflow and files agree on 4 trials that ended" in doctor.stdout
     assert frontune("test", "whole", "--workspace", workspace).exit_code == 0
-    assert f"is at {server.uri}" in frontune("ui", "--workspace", workspace).stdout
+    ui = frontune("ui", "whole", "--workspace", workspace)
+    assert f"is at {server.uri}, on" in ui.stdout
+    assert f"whole is at {server.uri}/#/experiments/" in ui.stdout
 
 
 def test_a_sweep_that_moves_to_a_server_is_there_as_a_whole_after_the_next_run(

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 @main.command()
+@click.argument("name", required=False)
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 @workspace_option
-def ui(port: int, workspace: str) -> None:
-    """Open MLflow's UI on 127.0.0.1 with this workspace's stores."""
-    from sweeps.commands import ui_command
+def ui(name: str | None, port: int, workspace: str) -> None:
+    """Open MLflow's UI on 127.0.0.1 with this workspace's stores, and say where the sweep NAME is in it."""
+    from sweeps.ui import ui_command
 
-    ui_command(workspace, port)
+    ui_command(workspace, port, name)
 
 
 @main.command()
