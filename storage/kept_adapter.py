@@ -24,5 +24,5 @@ def kept_adapter(workspace: Workspace, ledger: Ledger, sweep: str, number: int) 
     if file is None:
         raise FrontuneError(f"trial {number} of {sweep!r} kept no weights: it is {trial.state}")
     if not file.is_file():
-        raise FrontuneError(f"the weights of trial {number} of {sweep!r} are not in the workspace any more")
+        raise FrontuneError(f"what trial {number} of {sweep!r} trained is not in the workspace any more")
     return file

@@ -14,6 +14,7 @@ from dashboards.replicates import Replicates, replicates
 from methods.errors import FrontuneError
 from methods.frozen import FrozenBase
 from methods.loading import base_folder, default_device, fingerprint, load_tokenizer
+from storage.kept_adapter import kept_adapter
 from storage.ledger import Ledger
 from storage.records import Measurement, SweepRecord, TrialRecord
 from storage.tracking import Tracker, TrackingAway
@@ -107,10 +108,7 @@ def _score(
     trial: TrialRecord, split: HeldOut, ledger: Ledger, workspace: Workspace
 ) -> tuple[list[Measurement], Mapping[str, str]]:
     """Return what was measured, and why other metrics are missing."""
-    kept = [a.path for a in ledger.artifacts(trial.sweep, trial.number) if a.kind == "adapter"]
-    file = workspace.inside(kept[0]) if kept else None
-    if file is None or not file.exists():
-        raise FrontuneError(f"the adapter of {trial.sweep}/{trial.number} is not in the workspace any more")
+    file = kept_adapter(workspace, ledger, trial.sweep, trial.number)
     found = rescore(split.base(), split.data, file)
     metrics, missing = dict(found.metrics), dict[str, str]()
     if found.generated:
