@@ -14,7 +14,7 @@ from storage.records import SweepRecord, TrialRecord
 
 @dataclass(frozen=True)
 class Importance:
-    """How much of a score's variation within a method a hyperparameter explains, as a share of 1.
+    """How much of a score's variance within a method a hyperparameter explains alone, as a share of 1.
 
     `n` is the number of configurations that it was learned from.
     """

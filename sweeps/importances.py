@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import optuna
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from dashboards.appearance import method_order
@@ -21,9 +21,10 @@ def importances(url: str, sweep: str, trials: Sequence[TrialRecord]) -> list[Imp
     """Return the shares within each method, methods in the paper's order, the largest share first.
 
     By functional ANOVA (Hutter et al. 2014) as Optuna has it: how much of the variance of a random forest's
-    predicted score each hyperparameter explains alone; seeded. A configuration's score is the one its sampler
-    was told, the mean over the seeds of the search: later replicates, which the front alone has, are not in
-    it. A method with fewer than `FEWEST` completed configurations, or nothing that was searched, is left out.
+    predicted score each hyperparameter explains alone; what only combinations explain is in none of them, so
+    they add up to 1 at most. Seeded. A configuration's score is the one its sampler was told, the mean over
+    the seeds of the search: later replicates, which the front alone has, are not in it. A method with fewer
+    than `FEWEST` completed configurations, or nothing that was searched, is left out.
     """
     storage = open_storage(url)
     known = {summary.study_name for summary in optuna.get_all_study_summaries(storage=storage)}
@@ -43,9 +44,8 @@ def _of_study(study: optuna.Study, method: str, title: str) -> list[Importance]:
     varied = [key for key in _shared(searched) if len({repr(t.params[key]) for t in searched}) > 1]
     if len(searched) < FEWEST or not varied or len({_score(trial) for trial in searched}) == 1:
         return []
-    shares = get_param_importances(
-        study, evaluator=FanovaImportanceEvaluator(seed=0), params=varied, target=_score
-    )
+    # Optuna's get_param_importances would make them add up to 1.
+    shares = FanovaImportanceEvaluator(seed=0).evaluate(study, params=varied, target=_score)
     return [Importance(method, title, name, share, len(searched)) for name, share in shares.items()]
 
 

@@ -28,7 +28,7 @@ def in_words(source: Source) -> TextAlternative:
         most.setdefault(each.title, each)
     parts = [f"{title} {each.hyperparameter} ({each.share:.0%})" for title, each in most.items()]
     sentence = (
-        "How much of the score's variance within a method each hyperparameter explains. Most: "
+        "How much of the score's variance within a method each hyperparameter explains alone. Most: "
         f"{', '.join(parts)}."
     )
     rows = [(each.title, each.hyperparameter, f"{each.share:.0%}", f"{each.n:,}") for each in found]
@@ -39,7 +39,9 @@ def plot_importances(importances: Sequence[Importance], title: str) -> go.Figure
     """Draw a bar for each hyperparameter, the methods below each other, their largest shares on top."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=layout(title, "Share of the variance of the score that it explains (%)", ""))
+    figure = go.Figure(
+        layout=layout(title, "Share of the variance of the score that it explains alone (%)", "")
+    )
     if not importances:
         return say(figure, "no method has eight completed configurations and what was searched in them")
     for method in dict.fromkeys(each.method for each in importances):
