@@ -46,10 +46,10 @@ class TrialRecord:
 
     `title` and `label` are the method and its hyperparameters as the paper prints them
     (``LoRA``, ``r_q = r_v = 2``). `reason` says why a trial failed; `reused_from` is ``SWEEP/NUMBER``
-    of the trial whose result was taken over instead of training again. `train_tokens` are the real tokens of
-    its steps, also where it did not come to its end; a step that was taken again counts once. `mirrored`:
-    MLflow knows how it ended. `imported_from` is the file of a result that was trained elsewhere, which is no
-    trial of the sweep: its number is below 0, and its title bears a mark.
+    of the trial whose result was taken over instead of training again. `train_tokens`, real ones, and
+    `train_seconds` are of its steps, also where it did not come to its end; a step that was taken again
+    counts once. `mirrored`: MLflow knows how it ended. `imported_from` is the file of a result that was
+    trained elsewhere, which is no trial of the sweep: its number is below 0, and its title bears a mark.
     """
 
     sweep: str

@@ -150,7 +150,7 @@ class Driver:
     def _handle(self, event: TrialEvent) -> None:
         planned = self._running[event.number]
         if isinstance(event, Progress):
-            self._running[event.number] = planned.with_tokens(event.train_tokens)
+            self._running[event.number] = planned.after_step(event)
             self.display.stepped(event)
             self._notes.stepped(event)
         elif isinstance(event, Untrained):

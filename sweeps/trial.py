@@ -69,7 +69,8 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """A running trial has finished optimiser step `step` of `steps`, all of which held `train_tokens`."""
+    """A running trial has finished optimiser step `step` of `steps`; all so far held `train_tokens` and took
+    `train_seconds`."""
 
     number: int
     step: int
@@ -77,6 +78,7 @@ class Progress:
     loss: float
     tokens_per_second: float
     train_tokens: int = 0
+    train_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from sweeps.point import RECIPE_KEYS
 from sweeps.pruning import rung_steps
 from sweeps.training.batches import steps_in
 from sweeps.training.recipe import Recipe
-from sweeps.trial import TrialResult, TrialSpec
+from sweeps.trial import Progress, TrialResult, TrialSpec
 
 OWN_COLUMNS = ("lr", "batch_size", "steps")
 """What of the recipe stands in columns of its own, not among the hyperparameters."""
@@ -33,10 +33,11 @@ class PlannedTrial:
     tokens: int = 0
     """About how many real tokens its steps hold."""
 
-    def with_tokens(self, trained: int) -> PlannedTrial:
-        """The same with so many real tokens trained, however it will end; fewer do not undo more."""
-        known = self.record.train_tokens or 0
-        return replace(self, record=replace(self.record, train_tokens=max(trained, known)))
+    def after_step(self, event: Progress) -> PlannedTrial:
+        """The same with what has been trained, however it will end; less does not undo more."""
+        tokens = max(event.train_tokens, self.record.train_tokens or 0)
+        seconds = max(event.train_seconds, self.record.train_seconds or 0.0)
+        return replace(self, record=replace(self.record, train_tokens=tokens, train_seconds=seconds))
 
 
 def plan_trials(
@@ -108,7 +109,8 @@ def continued(planned: PlannedTrial, known: TrialRecord | None) -> PlannedTrial:
     """An interrupted trial keeps its MLflow run, its time of birth, and what it has trained."""
     if known is None:
         return planned
-    kept = {name: getattr(known, name) for name in ("mlflow_run_id", "created_at", "train_tokens")}
+    names = ("mlflow_run_id", "created_at", "train_tokens", "train_seconds")
+    kept = {name: getattr(known, name) for name in names}
     return replace(planned, record=replace(planned.record, **kept))
 
 

@@ -101,7 +101,7 @@ def test_a_sweep_out_of_tokens_ends_before_the_trial_that_would_take_more(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_tokens_of_a_trial_that_was_interrupted_or_failed_are_spent_and_counted_once(
+def test_what_a_trial_trained_that_was_interrupted_or_failed_is_spent_and_counted_once(
     make_workspace: MakeWorkspace,
     frontune: Frontune,
     sweep_file: SweepFile,
@@ -122,6 +122,8 @@ def test_tokens_of_a_trial_that_was_interrupted_or_failed_are_spent_and_counted_
         frontune("run", file, "--workspace", workspace, "--trials", 2)
     whole, part = (trial.train_tokens or 0 for trial in trials_of(workspace))
     assert whole / 2 < part < whole
+    took = trials_of(workspace)[1].train_seconds or 0.0
+    assert took > 0
     # Enough for two trials, not for two and two thirds.
     limit = f"train_tokens={round(2.3 * whole)}"
     again = frontune("run", file, "--workspace", workspace, "--set", limit)
@@ -132,6 +134,7 @@ def test_tokens_of_a_trial_that_was_interrupted_or_failed_are_spent_and_counted_
         assert part < (trials_of(workspace)[1].train_tokens or 0) < whole + part
     else:
         assert states == ["complete", "failed"]
+        assert trials_of(workspace)[1].train_seconds == took
         assert f"{whole + part:,} of " in again.stdout
 
 

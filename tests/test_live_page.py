@@ -158,6 +158,8 @@ def test_the_time_left_is_that_of_the_steps_left_at_the_trials_own_pace() -> Non
 
 def test_before_its_second_step_a_trial_is_taken_to_be_as_fast_as_its_method_was() -> None:
     ended = [replace(t, train_seconds=50.0, steps=100) for t in trials()[:2]]
+    # Of these the planned steps are known and not those that took the time.
+    ended += [replace(t, state="interrupted", train_seconds=1.0) for t in ended * 2]
     begun = replace(trials()[5], created_at=NOON, steps=100)
     now = NOON + timedelta(seconds=20)
     (unheard,) = running_trials([*ended, begun], [], [], now)

@@ -121,10 +121,13 @@ def _seconds_left(
 
 
 def _median_pace(method: str, trials: Sequence[TrialRecord]) -> float | None:
-    """Seconds of a step of the method's trials that have ended."""
+    """Seconds of a step of the method's trials whose steps all count."""
     paces = [
         trial.train_seconds / trial.steps
         for trial in trials
-        if trial.method == method and trial.train_seconds and trial.steps and trial.state != "running"
+        if trial.method == method
+        and trial.train_seconds
+        and trial.steps
+        and trial.state in ("complete", "pruned")
     ]
     return statistics.median(paces) if paces else None

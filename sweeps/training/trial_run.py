@@ -77,8 +77,10 @@ class TrialRun:
         # An even choice of the losses is kept.
         if slot.step % math.ceil(slot.total_steps / CURVE_POINTS) == 0 or slot.finished:
             spent.curve.append((slot.step, slot.loss))
-        speed = self.tokens / spent.train_seconds
-        return Progress(self.spec.number, slot.step, slot.total_steps, slot.loss, speed, self.tokens)
+        took = spent.train_seconds
+        return Progress(
+            self.spec.number, slot.step, slot.total_steps, slot.loss, self.tokens / took, self.tokens, took
+        )
 
     @property
     def wants_score(self) -> bool:
