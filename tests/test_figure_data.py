@@ -48,7 +48,9 @@ def test_the_hypervolume_grows_to_what_the_whole_front_has(seed: int) -> None:
     draw = random.Random(seed)
     pairs = [(draw.randrange(1, 50), round(draw.random(), 1)) for _ in range(40)]
     growth = hypervolume_growth(trials_of(*(("lora", p, s) for p, s in pairs)))
-    lowest, widest = min(s for _, s in pairs), max(p for p, _ in pairs)
+    sizes, scores = [p for p, _ in pairs], [s for _, s in pairs]
+    lowest = min(scores) - 0.1 * (max(scores) - min(scores))
+    widest = max(sizes) * (max(sizes) / min(sizes)) ** 0.1
     for n in range(1, 41):
         assert growth[n - 1].hypervolume == pytest.approx(hypervolume(pairs[:n], widest, lowest)), n
 
@@ -64,7 +66,7 @@ def test_a_configuration_counts_from_its_last_seed_on_and_reuse_takes_no_tokens(
     )
     growth = hypervolume_growth([small, first, second, reused])
     assert [g.tokens for g in growth] == [5, 10, 15, 15]
-    assert [g.hypervolume for g in growth] == pytest.approx([0, 0, 0, 0.5 * 2])
+    assert [g.hypervolume for g in growth] == pytest.approx([0.06, 0.06, 0.16, 1.21])
     figure = plot_hypervolume(growth, "t")
     assert [list(t.y)[-1] for t in figure.data] == [100.0, 100.0]
 
@@ -76,6 +78,13 @@ def test_the_hypervolume_is_said_of_one_trial_as_of_several() -> None:
     second = in_words(Source("s", [sweep], {"s": trials}, nothing, False, list, list))
     assert "100% after 1 trial." in first.sentence
     assert "100% after 2 trials." in second.sentence
+
+
+def test_the_largest_configuration_counts_where_it_is_the_best() -> None:
+    small, large = (
+        growth.hypervolume for growth in hypervolume_growth(trials_of(("lora", 10, 0.5), ("lora", 1000, 0.9)))
+    )
+    assert large == pytest.approx(small + 0.1 * 2 * 0.4)
 
 
 def test_sizes_are_what_is_whole_and_varies_with_loras_ranks_as_one() -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHARES = (0.5, 0.9, 0.99, 1.0)
 """What is told in words of the way to where the sweep ended."""
+MARGIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,16 @@ class Growth:
 def hypervolume_growth(trials: Sequence[TrialRecord]) -> list[Growth]:
     """Return the hypervolume after each trial, in the order of their numbers.
 
-    It is the area over log10 of the trainable parameters and the mean score that the front dominates, from
-    the largest count and the lowest mean score of the sweep. A configuration counts from its last replicate
-    on, so that it never shrinks. Trials that were pruned, failed or reused count as trials; a reused one took
-    no tokens. Points of 0 parameters are left out.
+    It is the area over log10 of the trainable parameters and the mean score that the front dominates, from a
+    tenth of their ranges beyond the largest count and the lowest mean score of the sweep. A configuration
+    counts from its last replicate on, so that it never shrinks. Trials that were pruned, failed or reused
+    count as trials; a reused one took no tokens. Points of 0 parameters are left out.
     """
     groups = [group for group in replicates(trials) if group.first.trainable_params > 0]
+    # From the extremes themselves the largest would add nothing, however good (Ishibuchi et al. 2018).
     area = _Area(
-        widest=max((math.log10(g.first.trainable_params) for g in groups), default=0.0),
-        lowest=min((g.score for g in groups), default=0.0),
+        widest=_beyond([math.log10(g.first.trainable_params) for g in groups]),
+        lowest=-_beyond([-g.score for g in groups]),
     )
     ready = {group.trials[-1].number: group for group in groups}
     found, tokens = [], 0
@@ -52,6 +54,11 @@ def hypervolume_growth(trials: Sequence[TrialRecord]) -> list[Growth]:
             area.add(math.log10(group.first.trainable_params), group.score)
         found.append(Growth(n, tokens, area.value))
     return found
+
+
+def _beyond(values: Sequence[float]) -> float:
+    """A tenth of their range above the highest."""
+    return max(values) + MARGIN * (max(values) - min(values)) if values else 0.0
 
 
 class _Area:

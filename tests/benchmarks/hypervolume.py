@@ -9,7 +9,7 @@ Found = tuple[int, float]
 """Trainable parameters, score."""
 
 
-def hypervolume(found: Iterable[Found], most_params: int, least_score: float) -> float:
+def hypervolume(found: Iterable[Found], most_params: float, least_score: float) -> float:
     """Return the area that trials dominate, up to the reference point (`most_params`, `least_score`).
 
     >>> hypervolume([(10, 0.7), (100, 0.6), (100, 0.9)], 1000, 0.5)
