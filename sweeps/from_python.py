@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 from dashboards.imported import trained_here
 from dashboards.pareto import pareto_front
 from dashboards.trial_files import trial_frame
+from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import TrialRecord
 from storage.workspace import Workspace
@@ -56,7 +58,7 @@ def run(sweep: str | Path, **changes: Any) -> Results:
     from sweeps.spec import load_specs
 
     quiet_libraries()
-    overrides = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
+    overrides = tuple(f"{key}={_as_yaml(key, value)}" for key, value in changes.items())
     plans = [check_sweep(spec) for spec in load_specs(sweep_file(str(sweep)), overrides)]
     for plan in plans:
         if run_sweep(plan, Console()).ending == "interrupted":
@@ -64,6 +66,15 @@ def run(sweep: str | Path, **changes: Any) -> Results:
     specs = [plan.spec for plan in plans]
     loaded = {spec.name: load_sweep(spec.name, spec.workspace).sweeps[spec.name] for spec in specs}
     return Results(specs[0].part_of or specs[0].name, loaded)
+
+
+def _as_yaml(key: str, value: Any) -> str:
+    try:
+        # Else an emoji would be two escapes, each of which is a character to YAML.
+        return json.dumps(value, ensure_ascii=False, default=os.fspath)
+    except (TypeError, ValueError) as error:
+        wanted = "what a sweep file can hold: texts, numbers, lists and mappings"
+        raise FrontuneError(f"{key}: got {value!r}, wanted {wanted}") from error
 
 
 def load_sweep(name: str, workspace: str | Path = "runs") -> Results:

@@ -126,15 +126,18 @@ def test_the_command_writes_and_prints_the_front_that_is_asked_for(
 
 def test_a_sweep_is_run_and_loaded_from_python(sweep_file: SweepFile, tmp_path: Path) -> None:
     file = sweep_file(methods=None, points=["lora(r_q=1, lr=1e-2)", "lora(r_q=2, lr=1e-2)"], trials=2)
-    results = run(file, workspace=str(tmp_path / "runs"), seeds=[3])
+    workspace = tmp_path / "runs 🙂"
+    results = run(file, workspace=workspace, seeds=[3])
     frame = results.frame()
     assert (results.name, list(frame["trial"]), list(frame["seed"])) == ("small", [0, 1], [3, 3])
     assert {t.number for t in results.front} == set(frame[frame["is_pareto"]]["trial"])
-    assert load_sweep("small", tmp_path / "runs") == results
+    assert load_sweep("small", workspace) == results
     with pytest.raises(FrontuneError, match="unknown sweep 'smal'"):
-        load_sweep("smal", tmp_path / "runs")
+        load_sweep("smal", workspace)
     with pytest.raises(FrontuneError, match="unknown key 'trails'"):
         run(file, trails=3)
+    with pytest.raises(FrontuneError, match="seeds: got {3}, wanted what a sweep file can hold"):
+        run(file, seeds={3})
 
 
 def test_the_package_and_the_training_layer_load_without_what_python_users_need() -> None:
