@@ -81,19 +81,25 @@ def trial_tags_match(tags: Mapping[str, str], trial: TrialRecord) -> bool:
     return (tags.get("sweep"), tags.get("number")) == (trial.sweep, str(trial.number))
 
 
+def end_ms(trial: TrialRecord) -> int:
+    """Return when a trial had taken what it took, as MLflow wants it: its own time and not that of telling,
+    so that being told twice changes nothing. What was reused took none."""
+    took = 0.0 if trial.reused_from else trial.wall_seconds or trial.train_seconds or 0.0
+    return time_ms(trial.created_at + timedelta(seconds=took))
+
+
 def trial_metrics(trial: TrialRecord, measurements: Iterable[Measurement]) -> list[MetricPoint]:
     """Return the trial's numbers, its score also under the metric's own name, and curves as SPLIT/METRIC.
 
     Times are the trial's own, not the clock's: MLflow keeps one of two equal points, so that a trial
     mirrored twice is there once.
     """
-    end = trial.created_at + timedelta(seconds=trial.wall_seconds or 0.0)
-    last = trial.steps or 0
+    # What is told of a trial that may yet go on must not stand as its latest then.
+    last = trial.steps or 0 if trial.state in ("complete", "pruned") else 0
+    end = end_ms(trial)
     numbers = {name: getattr(trial, name) for name in NUMBERS}
     numbers[legal_name(trial.metric)] = trial.score
-    points = [
-        (name, float(value), time_ms(end), last) for name, value in numbers.items() if value is not None
-    ]
+    points = [(name, float(value), end, last) for name, value in numbers.items() if value is not None]
     curves = [
         (
             f"{legal_name(each.split)}/{legal_name(each.metric)}",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from storage.mirrored import (
     STATUS,
     MetricPoint,
+    end_ms,
     in_calls,
     legal_name,
     time_ms,
@@ -103,7 +104,7 @@ class Tracker:
                 tags=trial_tags(trial),
             )
             self._add_files(run_id, files)
-            self._client.set_terminated(run_id, status)
+            self._client.set_terminated(run_id, status, end_ms(trial))
             self._begun.pop(run_id, None)
 
     def finish_sweep(

@@ -177,11 +177,17 @@ def test_a_trial_never_takes_the_run_of_another(tracker: Tracker, client: Any, s
     assert client.get_run(first).data.tags["number"] == "7"
 
 
-def test_an_earlier_reason_does_not_stay(tracker: Tracker, client: Any, sweep: str) -> None:
+def test_of_an_earlier_attempt_neither_reason_nor_time_stays(
+    tracker: Tracker, client: Any, sweep: str
+) -> None:
     run_id = tracker.start_trial(tracker.start_sweep(sweep, "", {}), TRIAL)
-    tracker.finish_trial(run_id, replace(TRIAL, state="interrupted", reason="killed"), [], [])
-    tracker.finish_trial(run_id, replace(TRIAL, state="complete", score=0.5), [], [])
-    assert client.get_run(run_id).data.tags["reason"] == ""
+    begun = replace(TRIAL, steps=9)
+    slow = replace(begun, state="interrupted", reason="killed", train_seconds=60.0)
+    tracker.finish_trial(run_id, slow, [], [])
+    fast = replace(begun, state="complete", score=0.5, train_seconds=3.0, wall_seconds=4.0)
+    tracker.finish_trial(run_id, fast, [], [])
+    run = client.get_run(run_id)
+    assert (run.data.tags["reason"], run.data.metrics["train_seconds"]) == ("", 3.0)
 
 
 @pytest.mark.parametrize(
@@ -193,10 +199,10 @@ def test_a_child_ends_as_its_trial_did(
 ) -> None:
     parent = tracker.start_sweep(sweep, "", {})
     run_id = tracker.start_trial(parent, TRIAL)
-    tracker.finish_trial(run_id, replace(TRIAL, state=state, reason="why"), CURVE, [])
+    tracker.finish_trial(run_id, replace(TRIAL, state=state, reason="why", train_seconds=1.5), CURVE, [])
     run = client.get_run(run_id)
     assert run.info.status == status
-    assert run.info.end_time is not None
+    assert run.info.end_time - run.info.start_time == 1500
     assert (run.data.tags["state"], run.data.tags["reason"]) == (state, "why")
 
 
@@ -222,6 +228,7 @@ def test_a_finished_trial_has_metrics_curves_and_files_once(
     wanted = {"score": 0.75, "accuracy": 0.75, "trainable_params": 1000, "stored_params": 1200}
     assert wanted.items() <= run.data.metrics.items()
     assert run.data.metrics["train_seconds"] == 1.5
+    assert run.info.end_time - run.info.start_time == 2000
     assert "eval_seconds" not in run.data.metrics
     history = client.get_metric_history(run_id, "train/loss")
     assert [(point.step, point.value) for point in history] == [(each.step, each.value) for each in CURVE]
