@@ -46,6 +46,9 @@ AFTER = (
     "n_seeds",
     "front_probability",
     "imported_from",
+    "train_tokens",
+    "reused_from",
+    "reason",
 )
 # What Excel, LibreOffice and Google Sheets take for a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
@@ -83,14 +86,12 @@ def trial_values(
     """
     every = [trial for trials in sweeps for trial in trials]
     hyperparameters = _hyperparameters(every)
-    # Tokens stand in no column unless they are what the front is against.
-    last = [*AFTER, *([cost] if cost not in AFTER else [])]
     rows: list[list[Cell]] = []
     for trials in sweeps:
         found = _Means.of(trials, cost)
         shown = found.front.values() if front_only else sorted(trials, key=lambda t: t.place)
-        rows += [_row(trial, found, hyperparameters, last) for trial in shown]
-    return [*BEFORE, *hyperparameters, *last], rows
+        rows += [_row(trial, found, hyperparameters) for trial in shown]
+    return [*BEFORE, *hyperparameters, *AFTER], rows
 
 
 def values_csv(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
@@ -164,9 +165,7 @@ def _hyperparameters(trials: Iterable[TrialRecord]) -> list[str]:
     return sorted(names.difference(BEFORE, AFTER))
 
 
-def _row(
-    trial: TrialRecord, found: _Means, hyperparameters: Sequence[str], last: Sequence[str]
-) -> list[Cell]:
+def _row(trial: TrialRecord, found: _Means, hyperparameters: Sequence[str]) -> list[Cell]:
     computed: dict[str, Cell] = {"trial": trial.number, **found.columns(trial)}
 
     def fixed(name: str) -> Cell:
@@ -176,5 +175,5 @@ def _row(
     return [
         *map(fixed, BEFORE),
         *(trial.hyperparameters.get(name) for name in hyperparameters),
-        *map(fixed, last),
+        *map(fixed, AFTER),
     ]

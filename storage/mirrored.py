@@ -42,6 +42,7 @@ NUMBERS = (
     "eval_seconds",
     "wall_seconds",
     "tokens_per_second",
+    "train_tokens",
     "peak_memory_bytes",
 )
 METRICS_A_CALL, PARAMS_A_CALL, TAGS_A_CALL = 800, 100, 100

@@ -35,7 +35,7 @@ FIRST = "sweep study trial state is_pareto method config_hash seed base task"
 LAST = (
     "score metric trainable_params stored_params trainable_pct lr batch_size steps train_seconds "
     "eval_seconds wall_seconds tokens_per_second peak_memory_bytes device mlflow_run_id created_at git_commit"
-    " score_mean score_std n_seeds front_probability imported_from"
+    " score_mean score_std n_seeds front_probability imported_from train_tokens reused_from reason"
 )
 COMMANDS = (
     "run plan resume refine list status pareto table plot compare report dashboard subspace export import "

@@ -150,13 +150,13 @@ def test_csv_columns_are_in_their_documented_order_with_hyperparameters_sorted_b
         "sweep,study,trial,state,is_pareto,method,config_hash,seed,base,task,l_p,r_v,score,metric,"
         "trainable_params,stored_params,trainable_pct,lr,batch_size,steps,train_seconds,eval_seconds,"
         "wall_seconds,tokens_per_second,peak_memory_bytes,device,mlflow_run_id,created_at,git_commit,"
-        "score_mean,score_std,n_seeds,front_probability,imported_from"
+        "score_mean,score_std,n_seeds,front_probability,imported_from,train_tokens,reused_from,reason"
     )
 
 
 def test_a_hyperparameter_named_like_a_fixed_column_makes_no_second_column() -> None:
     columns = columns_of([make_trial(hyperparameters={"lr": 2e-4, "score": 1, "trial": 2, "is_pareto": 3})])
-    assert len(columns) == len(set(columns)) == 32
+    assert len(columns) == len(set(columns)) == 35
 
 
 def test_csv_keeps_numbers_whole_and_writes_booleans_times_and_absence(tmp_path: Path) -> None:
