@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MARK = "✓"
-_NOT_SHOWN: tuple[TrialState, ...] = ("failed", "pruned", "interrupted", "running")
+_NOT_SHOWN: tuple[TrialState, ...] = ("failed", "infeasible", "pruned", "interrupted", "running")
 
 
 @dataclass(frozen=True)

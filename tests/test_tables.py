@@ -116,8 +116,9 @@ def test_mixed_tasks_or_metrics_are_refused() -> None:
 def test_trials_that_are_no_rows_are_counted() -> None:
     assert not_shown(small_sweep()) == "2 failed, 1 pruned, not shown"
     assert not_shown([make_trial()]) == ""
-    others = [make_trial(state="running"), make_trial(state="interrupted"), make_trial(score=float("nan"))]
-    assert not_shown(others) == "1 interrupted, 1 running, 1 without a score, not shown"
+    others = [make_trial(state=state) for state in ("running", "interrupted", "infeasible")]
+    others.append(make_trial(score=float("nan")))
+    assert not_shown(others) == "1 infeasible, 1 interrupted, 1 running, 1 without a score, not shown"
     partly = [make_trial(), make_trial(number=1, seed=1), make_trial(number=2, seed=2, state="pruned")]
     assert table_rows(partly) == []
     assert not_shown(partly) == "1 pruned, 2 with another seed pruned, not shown"
