@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dashboards.report.answer import compared, find_answer
-from dashboards.report.answer_words import enough_row, headline, reign_row, stretch_line
+from dashboards.report.answer_words import enough_row, headline, how_tested, reign_row, stretch_line
 from storage.records import TrialRecord
 from tests.test_pareto import make_trial
 
@@ -169,6 +169,19 @@ def test_where_lower_is_better_the_interval_has_the_leads_sign() -> None:
     # Differences 0.5, 0.6, 0.4: 0.5 and 4.3027 times 0.1 / sqrt 3.
     assert reign_row(reign, compared(reign, scores_of))[-2:] == ("+0.500", "+0.252 to +0.748, p = 0.013")
     assert "LoRA is below Adapter^H by more than noise" in stretch_line([reign], compared(reign, scores_of))
+
+
+def test_what_the_intervals_are_of_is_said_as_it_was_tested() -> None:
+    some = trials({"prefix_embed": (50, (0.3, 0.4)), "lora": (100, (0.5, 0.7))})
+    answer = find_answer(some)
+    assert answer is not None
+    lonely, reign = answer.reigns
+    rows = {0: [0.0, 1.0], 1: [1.0, 0.0], 10: [1.0, 1.0], 11: [0.0, 1.0]}
+    by_score, by_rows = compared(reign, scores_of), compared(reign, lambda _: rows)
+    assert "t-test over seeds, as the examples' own" in how_tested([None, by_score])
+    assert "t-test over seeds and examples, not corrected" in how_tested([by_rows])
+    assert "t-test over seeds, and examples where their" in how_tested([by_rows, by_score])
+    assert how_tested([compared(lonely, scores_of)]) == ""
 
 
 def test_methods_without_a_common_seed_cannot_be_compared() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from dashboards.comparison import ONE_SEED, Comparison, answer, print_difference, print_interval
@@ -23,6 +23,7 @@ HEADINGS = (
     "Lead",
     "95% interval of the lead",
 )
+UNKNOWN = "not known"
 ENOUGH_HEADINGS = ("To reach", "Score", "Smallest configuration", "Trainable parameters", "Its score")
 
 
@@ -70,8 +71,23 @@ def reign_row(reign: Reign, comparison: Comparison | None) -> tuple[str, ...]:
         named(other.best) if other else "-",
         _score(other.best) if other else "-",
         _lead(reign, comparison) if other else "-",
-        _interval_of_the_lead(comparison) if comparison else "not known",
+        _interval_of_the_lead(comparison) if comparison else UNKNOWN,
     )
+
+
+def how_tested(comparisons: Iterable[Comparison | None]) -> str:
+    """Return in a sentence what the intervals of reigns are; empty where there is none."""
+    shown = [each.test for each in comparisons if each and _interval_of_the_lead(each) != UNKNOWN]
+    with_examples = {test.n_examples > 0 for test in shown}
+    if not shown:
+        return ""
+    if with_examples == {True}:
+        over = "over seeds and examples"
+    elif with_examples == {False}:
+        over = "over seeds, as the examples' own outcomes are not known"
+    else:
+        over = "over seeds, and examples where their outcomes are known"
+    return f"An interval is that of a paired t-test {over}, not corrected for there being several."
 
 
 def enough_row(each: Enough) -> tuple[str, ...]:
@@ -156,7 +172,7 @@ def _interval_of_the_lead(comparison: Comparison) -> str:
     """Its sign is the lead's, which of metrics such as TER is not the difference's."""
     test, metric = comparison.test, comparison.metric
     if test.low is None or test.high is None or test.n_seeds == 1:
-        return "not known"
+        return UNKNOWN
     low, high = sorted(direction(metric) * end for end in (test.low, test.high))
     return print_interval(replace(test, low=low, high=high), metric).removeprefix("95% interval ")
 

@@ -17,6 +17,7 @@ from dashboards.report.answer_words import (
     HEADINGS,
     enough_row,
     headline,
+    how_tested,
     question,
     reign_row,
     stretch_line,
@@ -143,12 +144,15 @@ def _stretches(found: Answer, values_of: ValuesOf) -> list[str]:
 
 def _reigns(found: Answer, values_of: ValuesOf) -> Table:
     shown = _evenly(found.reigns, MOST_COMPARED)
-    left_out = len(found.reigns) - len(shown)
+    pairs = [(reign, compared(reign, values_of)) for reign in shown]
+    notes = [how_tested(comparison for _, comparison in pairs)]
+    if left_out := len(found.reigns) - len(shown):
+        notes.append(f"{left_out:,} of the front's configurations between these are left out.")
     return table(
         "Which configuration is best at which budget",
         HEADINGS,
-        [reign_row(reign, compared(reign, values_of)) for reign in shown],
-        note=f"{left_out:,} of the front's configurations between these are left out." if left_out else "",
+        [reign_row(reign, comparison) for reign, comparison in pairs],
+        note=" ".join(filter(None, notes)),
     )
 
 
