@@ -23,7 +23,8 @@ MOST_ROWS = 24
 @dataclass(frozen=True)
 class Panel:
     """phi of one matrix in one layer: `phi[n, m]` is of the first `i[n]` directions of the one and the first
-    m + 1 of the other. `pair` says whose, such as ``3 and 7``; a control's matrix is ``random``."""
+    m + 1 of the other. `pair` says whose, such as ``3 and 7``. A control's matrix is ``random``, and its pair
+    says which matrices have its sizes: ``as q, v``."""
 
     matrix: str
     layer: int
@@ -47,7 +48,8 @@ def phi(one: Floats, other: Floats) -> Floats:
 def adapter_panels(
     one: Sequence[Update], other: Sequence[Update], factor: Factor, names: tuple[str, str]
 ) -> list[Panel]:
-    """Return the grid of Figures 3, 4, 6 and 7: each layer's matrices, and a control of Gaussian matrices.
+    """Return the grid of Figures 3, 4, 6 and 7: each layer's matrices, and a control of Gaussian matrices for
+    each of their sizes.
 
     Raises FrontuneError where the two have no matrix in common.
     """
@@ -58,13 +60,15 @@ def adapter_panels(
         raise FrontuneError(f"the trials have no matrix in common: {kinds[0]} and {kinds[1]}")
     panels = []
     for layer in dict.fromkeys(update.layer for update in both):
-        mine = [update for update in both if update.layer == layer]
-        for update in mine:
-            thin = [_thin(each, factor) for each in (update, others[layer, update.matrix])]
+        alike: dict[tuple[tuple[int, ...], ...], list[str]] = {}
+        for update in (each for each in both if each.layer == layer):
+            two = update, others[layer, update.matrix]
+            thin = [_thin(each, factor) for each in two]
             panels.append(_panel(update.matrix, layer, f"{names[0]} and {names[1]}", thin[0], thin[1]))
-        first, second = mine[0].factor(factor), others[layer, mine[0].matrix].factor(factor)
-        gaussians = _gaussian(first.shape, 2 * layer), _gaussian(second.shape, 2 * layer + 1)
-        panels.append(_panel(RANDOM, layer, RANDOM, *gaussians))
+            alike.setdefault(tuple(each.factor(factor).shape for each in two), []).append(update.matrix)
+        for shapes, matrices in alike.items():
+            gaussians = [_gaussian(shape, 2 * layer + n) for n, shape in enumerate(shapes)]
+            panels.append(_control(layer, matrices, gaussians[0], gaussians[1]))
     return panels
 
 
@@ -73,9 +77,10 @@ def weight_panels(
     trials: Mapping[str, Sequence[Update]],
     factor: Factor,
 ) -> list[Panel]:
-    """Return the grid of Figure 8: W's leading directions against those of each trial's Delta W."""
+    """Return the grid of Figure 8: W's leading directions against those of each trial's Delta W, and controls
+    as above."""
     panels = []
-    drawn = set[int]()
+    alike: dict[tuple[int, tuple[int, ...], int], tuple[Floats, list[str]]] = {}
     for (layer, matrix), weight in weights.items():
         side = weight.right if factor == "a" else weight.left
         r = 0
@@ -85,9 +90,10 @@ def weight_panels(
                 own = right if factor == "a" else left
                 panels.append(_panel(matrix, layer, f"W and {name}", side, own, MOST_ROWS))
                 r = max(r, own.shape[1])
-        if r and layer not in drawn:
-            panels.append(_panel(RANDOM, layer, RANDOM, side, _gaussian((len(side), r), layer), MOST_ROWS))
-            drawn.add(layer)
+        if r:
+            alike.setdefault((layer, side.shape, r), (side, []))[1].append(matrix)
+    for (layer, _, r), (side, matrices) in alike.items():
+        panels.append(_control(layer, matrices, side, _gaussian((len(side), r), layer), MOST_ROWS))
     return panels
 
 
@@ -106,6 +112,12 @@ def _panel(matrix: str, layer: int, pair: str, one: Floats, other: Floats, most:
     n = len(found)
     shown = np.unique(np.linspace(1, n, min(n, most or n)).round().astype(int))
     return Panel(matrix, layer, pair, tuple(map(int, shown)), found[shown - 1])
+
+
+def _control(
+    layer: int, matrices: Sequence[str], one: Floats, other: Floats, most: int | None = None
+) -> Panel:
+    return _panel(RANDOM, layer, f"as {', '.join(matrices)}", one, other, most)
 
 
 def _thin(update: Update, factor: Factor) -> Floats:
@@ -129,6 +141,5 @@ def render_panels(panels: Sequence[Panel]) -> Table:
         i, j = panel.phi.shape
         four = f"{panel.phi[3, 3]:.3f}" if min(i, j) >= 4 else "-"
         numbers = (f"{i} × {j}", f"{panel.phi[0, 0]:.3f}", four, f"{panel.phi[-1, -1]:.3f}")
-        pair = "" if panel.matrix == RANDOM else panel.pair
-        table.add_row(*map(Text, (str(panel.layer), panel.matrix, pair, *numbers)))
+        table.add_row(*map(Text, (str(panel.layer), panel.matrix, panel.pair, *numbers)))
     return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashboards.points import plotly_text
@@ -35,7 +35,7 @@ def plot_subspaces(panels: Sequence[Panel], title: str, across: str, down: str) 
         axes[f"yaxis{at}"] = {**look, "nticks": 5, "anchor": f"x{at}", "domain": high[row]}
         axes[f"yaxis{at}"]["autorange"] = "reversed"
     notes = [
-        *_notes([_heading(matrix, pair) for matrix, pair in columns], wide, {"y": 1.0, "yanchor": "bottom"}),
+        *_notes(_headings(columns), wide, {"y": 1.0, "yanchor": "bottom"}),
         *_notes([f"layer {layer}" for layer in layers], high, {"x": 1.0, "xanchor": "left", "textangle": 90}),
         _note(plotly_text(f"j: {across}"), {"x": 0.5, "y": 0.0, "yanchor": "top", "yshift": -30}),
         _note(
@@ -57,7 +57,7 @@ def _spans(n: int, gap: float) -> list[Span]:
     return [(at * (size + gap), min(1.0, at * (size + gap) + size)) for at in range(n)]
 
 
-def _notes(texts: Sequence[str], spans: Sequence[Span], place: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _notes(texts: Iterable[str], spans: Sequence[Span], place: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A text beside the middle of each part."""
     along = "x" if "y" in place else "y"
     for text, (low, high) in zip(texts, spans, strict=True):
@@ -69,11 +69,15 @@ def _note(text: str, place: dict[str, Any]) -> dict[str, Any]:
     return {"text": text, "xanchor": "center", "yanchor": "middle", **shared, **place}
 
 
-def _heading(matrix: str, pair: str) -> str:
-    if matrix == RANDOM:
-        return "random Gaussian"
-    # A matrix's name as a subscript; names come from adapters, so they are escaped.
-    return f"ΔW<sub>{plotly_text(matrix)}</sub>, {plotly_text(pair)}"
+def _headings(columns: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Of several controls each says of which matrices it has the sizes."""
+    several = sum(matrix == RANDOM for matrix, _ in columns) > 1
+    for matrix, pair in columns:
+        if matrix == RANDOM:
+            yield f"random Gaussian<br>{plotly_text(pair)}" if several else "random Gaussian"
+        else:
+            # A matrix's name as a subscript; names come from adapters, so they are escaped.
+            yield f"ΔW<sub>{plotly_text(matrix)}</sub>, {plotly_text(pair)}"
 
 
 def _heat_map(panel: Panel, at: int) -> dict[str, object]:

@@ -114,8 +114,25 @@ def test_the_grid_has_a_panel_for_each_matrix_in_common_and_a_control_in_each_la
     assert panels[1].phi[2, 4] == pytest.approx(5 / 20, abs=0.2)
     same = adapter_panels(one, one, "b", ("1", "1"))[0]
     assert same.phi[[0, 1, 2], [0, 1, 2]] == pytest.approx(np.ones(3))
+    assert [p.pair for p in panels if p.matrix == RANDOM] == ["as v", "as v"]
     with pytest.raises(FrontuneError, match="no matrix in common: q and o"):
         adapter_panels([one[0]], [other[1]], "a", ("1", "2"))
+
+
+def test_matrices_of_other_sizes_have_controls_of_their_own() -> None:
+    one = [update(0, "q", 8, 1, d=40), update(0, "down", 8, 2, d=160), update(0, "v", 8, 3, d=40)]
+    panels = adapter_panels(one, one, "a", ("1", "2"))
+    square, wide = (p for p in panels if p.matrix == RANDOM)
+    assert (square.pair, wide.pair) == ("as q, v", "as down")
+    # Of the spans of r random directions among d, r / d is in common.
+    assert square.phi[-1, -1] == pytest.approx(8 / 40, abs=0.07)
+    assert wide.phi[-1, -1] == pytest.approx(8 / 160, abs=0.07)
+    weights = {(0, each.matrix): weight_directions(each.B @ each.A) for each in one}
+    controls = [p for p in weight_panels(weights, {"1": one}, "a") if p.matrix == RANDOM]
+    assert [p.pair for p in controls] == ["as q, v", "as down"]
+    figure = plot_subspaces(panels, "alike", "j", "i")
+    texts = [annotation.text for annotation in figure.layout.annotations]
+    assert texts[3:5] == ["random Gaussian<br>as q, v", "random Gaussian<br>as down"]
 
 
 def test_the_figure_has_a_row_for_each_layer_and_a_column_for_each_pair() -> None:
@@ -194,7 +211,7 @@ def test_the_command_prints_draws_writes_and_keeps_ws_decomposition(
         assert done.exit_code == 0, done.output
     assert {file.name for file in tmp_path.iterdir()} >= {"a.html", "a-weights.html", "a-amplification.csv"}
     rows = list(csv.DictReader((tmp_path / "a.csv").open()))
-    assert {row["pair"] for row in rows} == {"0 and 1", "random", "W and 0", "W and 1"}
+    assert {row["pair"] for row in rows} == {"0 and 1", "as q", "as v", "W and 0", "W and 1"}
     assert (
         len([row for row in rows if (row["pair"], row["matrix"], row["layer"]) == ("0 and 1", "q", "1")]) == 8
     )
