@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dashboards.imported import trained_here
 from dashboards.low_data import LowDataPoint
-from methods.errors import FrontuneError
+from methods.errors import SeveralSweeps
 from storage.ledger import Ledger
 from storage.records import SweepRecord, TrialRecord
 
@@ -44,12 +44,9 @@ class Source:
 
     @property
     def sweep(self) -> SweepRecord:
-        """The one sweep; raises FrontuneError where the name stands for several."""
+        """The one sweep; raises SeveralSweeps where the name stands for several."""
         if len(self.sweeps) > 1:
-            parts = ", ".join(sweep.name for sweep in self.sweeps)
-            raise FrontuneError(
-                f"{self.name} is several sweeps that cannot be drawn in one such figure; draw one of: {parts}"
-            )
+            raise SeveralSweeps(self.name, [sweep.name for sweep in self.sweeps])
         return self.sweeps[0]
 
     @property

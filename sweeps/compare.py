@@ -9,12 +9,13 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from dashboards.comparison import best_candidate, compare, render
-from dashboards.imported import imported_note
+from dashboards.imported import imported_note, unmarked
 from dashboards.printing import one_line
 from methods.errors import FrontuneError, unknown_name
 from storage.ledger import Ledger
 from storage.records import TrialRecord
 from storage.workspace import Workspace
+from sweeps.named_method import with_names
 from sweeps.settings import ParamCount
 from sweeps.shown import find
 
@@ -26,15 +27,13 @@ def compare_command(
     name: str, methods: tuple[str, str], at: str | None, metric: str | None, workspace_path: str
 ) -> None:
     """Print the comparison; of a file that made several sweeps, each sweep's own."""
-    if methods[0] == methods[1]:
-        raise FrontuneError(f"got {methods[0]} twice, wanted two methods to compare")
     most = None if at is None else _count(at)
     workspace = Workspace.open(workspace_path, create=False)
     with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
         found = find(ledger, name)
         for sweep in found.sweeps:
             trials = found.results[sweep.name]
-            one, other = (best_candidate(trials, method, most) for method in methods)
+            one, other = (best_candidate(trials, method, most) for method in _names(methods, trials))
             used = [*one.best.trials, *other.best.trials]
             values = (
                 row_values(used, ledger, workspace)
@@ -46,6 +45,14 @@ def compare_command(
             click.echo(render(compare(one, other, metric or sweep.metric, values)))
             if note := imported_note(used):
                 click.echo(one_line(note))
+
+
+def _names(methods: Iterable[str], trials: Sequence[TrialRecord]) -> list[str]:
+    titles = {(trial.method, unmarked(trial.title)) for trial in trials}
+    names = [with_names(method, titles) for method in methods]
+    if names[0] == names[1]:
+        raise FrontuneError(f"got {names[0]} twice, wanted two methods to compare")
+    return names
 
 
 def _count(text: str) -> int:

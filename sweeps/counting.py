@@ -11,6 +11,7 @@ from dashboards.markdown import markdown_table
 from dashboards.paper import PaperRow, table15
 from dashboards.pareto_csv import csv_cell, csv_text
 from methods.errors import FrontuneError, unknown_name
+from sweeps.named_method import with_names
 
 if TYPE_CHECKING:
     from methods.base import Method
@@ -48,15 +49,19 @@ def table15_counts() -> list[CountRow]:
 
 
 def count_one(base: str, method_text: str) -> CountRow:
-    """Count a method such as ``lora(r_q=8) + prefix_embed(l_p=4)`` on a base by name, folder or hub id.
+    """Count a method such as ``lora(r_q=8) + prefix_embed(l_p=4)`` on a base by name, folder or hub id; its
+    parts go by their titles, too.
 
     Raises FrontuneError if the method or base is unknown, or the base cannot hold the method.
     """
     from methods.expression import parse_parts
     from methods.loading import meta_base
+    from methods.registry import known_methods
     from sweeps.point import point_of
     from sweeps.training.recipe import Recipe
 
+    titles = [(name, each) for name, m in known_methods().items() for each in (m.title, m.short)]
+    method_text = with_names(method_text, titles)
     # A point of a sweep file may be pasted, its learning rate and all.
     method, _ = point_of(parse_parts(method_text)).build(Recipe())
     return _counted(meta_base(base), method, "", None)

@@ -35,7 +35,7 @@ from dashboards.table15 import (
     table_rows,
 )
 from dashboards.text_table import LAYOUTS
-from methods.errors import FrontuneError, unknown_name
+from methods.errors import FrontuneError, SeveralSweeps, unknown_name
 from storage.ledger import Ledger
 from storage.records import SweepRecord, TrialRecord
 from sweeps.text_layout import (
@@ -64,6 +64,13 @@ class Found:
     def trials(self) -> dict[str, list[TrialRecord]]:
         """The sweeps' own trials."""
         return {name: trained_here(results) for name, results in self.results.items()}
+
+    @property
+    def only(self) -> SweepRecord:
+        """The one sweep; raises SeveralSweeps where the name stands for several."""
+        if len(self.sweeps) > 1:
+            raise SeveralSweeps(self.name, [sweep.name for sweep in self.sweeps])
+        return self.sweeps[0]
 
     @property
     def is_low_data(self) -> bool:

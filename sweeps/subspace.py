@@ -15,7 +15,6 @@ from dashboards.files import check_writable, write_atomically
 from dashboards.plot_files import write_plot
 from dashboards.subspace import Panel, adapter_panels, panels_csv, render_panels, weight_panels
 from dashboards.subspace_plot import plot_subspaces
-from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.lora_updates import low_rank_updates
 from storage.checkpoints import load_tensors
@@ -46,11 +45,8 @@ def subspace_command(
             check_writable(_beside(file, beside), what)
     workspace = Workspace.open(workspace_path, create=False)
     with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
-        found = find(ledger, name)
-        if len(found.sweeps) > 1:
-            raise FrontuneError(f"{name} is several sweeps; wanted one of {', '.join(found.trials)}")
-        files = [kept_adapter(workspace, ledger, found.sweeps[0].name, number) for number in numbers]
-        spec = found.sweeps[0].spec
+        sweep = find(ledger, name).only
+        files = [kept_adapter(workspace, ledger, sweep.name, number) for number in numbers]
     trials = {str(number): _updates(file) for number, file in zip(numbers, files, strict=True)}
     first, second = (trials[str(number)] for number in numbers)
     names = (str(numbers[0]), str(numbers[1]))
@@ -58,7 +54,7 @@ def subspace_command(
     with threadpool_limits(1, "blas"):
         panels = adapter_panels(first, second, factor, names)
         print_whole(render_panels(panels))
-        trust = bool(spec.get("trust_remote_code"))
+        trust = bool(sweep.spec.get("trust_remote_code"))
         weights = base_directions(files[0], trust, [*first, *second], workspace)
         amplified = list(amplifications(weights, trials))
         print_whole(render_amplifications(amplified))

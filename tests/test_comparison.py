@@ -224,6 +224,9 @@ def test_the_command_compares_over_the_kept_outcomes(finished: Path, frontune: F
     assert "; 2 seeds, 30 examples\n" in result.stdout
     best = {m: best_candidate(trials_of(finished), m, None).best.score for m in ("lora", "ft_top2")}
     assert f"difference {100 * (best['lora'] - best['ft_top2']):+.1f}," in result.stdout
+    assert frontune("compare", "small", "LORA", "ft^top2", "--workspace", finished).stdout == result.stdout
+    named = frontune("compare", "small", "LoRA+pe", "Lora + prefix_embed", "--workspace", finished)
+    assert named.stderr == "frontune: got lora+prefix_embed twice, wanted two methods to compare\n"
     other = frontune("compare", "small", "lora", "ft_top2", "--metric", "loss", "--workspace", finished)
     assert "2 seeds, the examples' own outcomes are not known" in other.stdout
     assert "the configurations were chosen by demo accuracy (best of " in other.stdout
@@ -236,7 +239,7 @@ def test_the_command_compares_over_the_kept_outcomes(finished: Path, frontune: F
     ("arguments", "said"),
     [
         (("lora", "lora"), "got lora twice, wanted two methods"),
-        (("lora", "ft_top"), "unknown method 'ft_top'; did you mean 'ft_top2'"),
+        (("lora", "FT^Top"), "unknown method 'FT^Top'; did you mean 'ft_top2'"),
         (("lora", "ft_top2", "--at", "many"), "--at many: wanted a number of parameters such as 350k"),
         (("lora", "ft_top2", "--metric", "los"), "unknown metric 'los'; did you mean 'loss'"),
     ],

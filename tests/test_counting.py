@@ -100,6 +100,15 @@ def test_count_one_refuses_what_the_base_cannot_hold() -> None:
         count_one("gpt2", "prefix_embed(l_p=1023)")
 
 
+def test_methods_go_by_their_titles_too_in_whatever_case() -> None:
+    assert count_one("gpt2", "LoRA(r_q=1, lr=1e-3) + pe(l_p=2)") == count_one(
+        "gpt2", "lora(r_q=1) + prefix_embed(l_p=2)"
+    )
+    assert count_one("gpt2", "adapter^H(r=1)") == count_one("gpt2", "adapter_h(r=1)")
+    with pytest.raises(FrontuneError, match="unknown method 'LoRRA'; did you mean 'lora'"):
+        count_one("gpt2", "LoRRA(r_q=1)")
+
+
 def test_a_closed_form_that_does_not_hold_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LoRA, "count", lambda self, shape: 7)
     with pytest.raises(FrontuneError, match=r"'lora' has a defect: its closed form counts 7 .* but 18,432"):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from methods.errors import FrontuneError
+from methods.errors import FrontuneError, SeveralSweeps
 from storage.collection import without_collection
 from sweeps.own_packages import check_own_packages
 
@@ -55,6 +56,11 @@ class Group(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except SeveralSweeps as error:
+            given = list(kwargs.get("args", args[0] if args else sys.argv[1:]))
+            again = _with_name(given, error.name, error.parts[0])
+            click.echo(f"frontune: {error}, such as `{again}`", err=True)
+            sys.exit(2)
         except FrontuneError as error:
             # Libraries' own messages, quoted in ours, may have several lines.
             click.echo(f"frontune: {' '.join(str(error).splitlines())}", err=True)
@@ -71,6 +77,13 @@ class Group(click.Group):
             # The reader of our output, such as `head`, has gone.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
+
+
+def _with_name(given: list[str], name: str, other: str) -> str:
+    """The command that was given, with another sweep's name."""
+    if name in given[1:]:
+        given[given.index(name, 1)] = other
+    return shlex.join(["frontune", *given])
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
