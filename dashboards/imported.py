@@ -52,6 +52,17 @@ def trial_name(number: int) -> str:
     return str(number) if number >= 0 else f"i{-number}"
 
 
+def trial_names(numbers: Iterable[int]) -> str:
+    """Return ``3, 7-9, i1`` for several."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers), key=lambda n: (n < 0, abs(n))):
+        if parts and parts[-1][1] in (number - 1, number + 1):
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(trial_name(a) if a == b else f"{trial_name(a)}-{trial_name(b)}" for a, b in parts)
+
+
 def shown_state(result: TrialRecord) -> str:
     """Return its state, for what was imported ``imported``."""
     return result.state if result.imported_from is None else "imported"

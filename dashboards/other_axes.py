@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dashboards.imported import trial_name
+from dashboards.imported import trial_names
 from dashboards.pareto import front_of
 from dashboards.printing import one_line, print_score, score_title
-from dashboards.replicates import Cost, replicates
+from dashboards.replicates import Cost, Replicates, replicates
+from dashboards.table15 import MARK
 from methods.errors import FrontuneError, unknown_name
 from storage.records import Measurement, TrialRecord
 
@@ -42,33 +43,43 @@ def scored_by(
     return [replace(t, metric=metric, score=values.get(t.number, {}).get(metric)) for t in trials]
 
 
-def render_front(trials: Sequence[TrialRecord], cost: Cost) -> Table:
-    """Return the front's configurations for a terminal, seeds averaged, ordered by cost."""
+def render_front(trials: Sequence[TrialRecord], cost: Cost, every: bool = False) -> Table:
+    """Return the front's configurations for a terminal, or all whose cost is known, seeds averaged, ordered
+    by cost."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    front = front_of(replicates(trials), cost)
+    groups = replicates(trials)
+    front = front_of(groups, cost)
     score = score_title(front[0].first.task, front[0].first.metric) if front else "Score"
     table = Table(box=box.SIMPLE_HEAD)
     headings = ["Trial", "Method", "Hyperparameters", COST_TITLES[cost], one_line(score)]
     if cost != "trainable_params":
         headings.insert(3, COST_TITLES["trainable_params"])
+    headings += ["Front"] if every else []
     for heading in headings:
         text = heading in ("Method", "Hyperparameters")
         table.add_column(Text(heading), justify="left" if text else "right")
-    for group in front:
-        cells = [
-            trial_name(group.first.number),
-            one_line(group.first.title),
-            one_line(group.first.label) or "-",
-        ]
-        if cost != "trainable_params":
-            cells.append(f"{group.first.trainable_params:,}")
-        cells.append(_print_cost(group.cost(cost) or 0.0, cost))
-        some = f" ({group.seeds} seeds)" if group.n_failed else ""
-        table.add_row(*map(Text, [*cells, print_score(group.score, group.std, group.first.metric) + some]))
+    best = {group.first.config_hash for group in front}
+    known = [group for group in groups if group.cost(cost) is not None]
+    for group in sorted(known, key=lambda g: g.cost(cost) or 0.0) if every else front:
+        mark = MARK if group.first.config_hash in best else ""
+        table.add_row(*map(Text, [*_cells(group, cost), *([mark] if every else [])]))
     return table
+
+
+def _cells(group: Replicates, cost: Cost) -> list[str]:
+    first = group.first
+    some = f" ({group.seeds} seeds)" if group.n_failed else ""
+    return [
+        trial_names(trial.number for trial in group.trials),
+        one_line(first.title),
+        one_line(first.label) or "-",
+        *([] if cost == "trainable_params" else [f"{first.trainable_params:,}"]),
+        _print_cost(group.cost(cost) or 0.0, cost),
+        print_score(group.score, group.std, first.metric) + some,
+    ]
 
 
 def _print_cost(value: float, cost: Cost) -> str:

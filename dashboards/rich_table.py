@@ -18,8 +18,8 @@ def rich_table(
     footer: str = "",
     n_names: int = 2,
 ) -> Table:
-    """Return the table; the first `n_names` columns are names, `best`, as (row, column), is bold, and a row
-    that names its method begins a group."""
+    """Return the table; the first `n_names` columns are names, the last two of them method and
+    hyperparameters, `best`, as (row, column), is bold, and a row that names its method begins a group."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -29,12 +29,13 @@ def rich_table(
         # Two lines for the long headings leave the width to the hyperparameters.
         text = Text("\n".join(heading.rsplit(" ", 1)))
         is_number = at >= n_names
-        table.add_column(text, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+        is_whole = is_number or at < n_names - 2
+        table.add_column(text, justify="right" if is_number else "left", overflow="fold", no_wrap=is_whole)
     for number, row in enumerate(rows):
         texts = [Text(cell) for cell in row]
         for at, text in enumerate(texts):
             text.stylize("bold" if (number, at) in best else "")
-        is_last = n_names > 1 and (number + 1 == len(rows) or rows[number + 1][0] != "")
+        is_last = n_names > 1 and (number + 1 == len(rows) or rows[number + 1][n_names - 2] != "")
         table.add_row(*texts, end_section=is_last)
     return table
 

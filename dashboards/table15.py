@@ -32,8 +32,8 @@ class TableRow:
     """One configuration, its replicates averaged: `score` and `std` (None with one seed) as stored.
 
     `source` is empty for one's own, else whose number it is. `front_probability` is None where no seed was
-    repeated. The mean is over the `n` seeds that did not fail. `imported_from` is the file of what was
-    trained elsewhere, whose title bears a mark.
+    repeated. The mean is over the `n` seeds that did not fail, of the `trials` of these numbers.
+    `imported_from` is the file of what was trained elsewhere, whose title bears a mark.
     """
 
     method: str
@@ -53,6 +53,7 @@ class TableRow:
     front_probability: float | None = None
     n_failed: int = 0
     imported_from: str | None = None
+    trials: tuple[int, ...] = ()
 
 
 def table_rows(trials: Sequence[TrialRecord]) -> list[TableRow]:
@@ -171,13 +172,14 @@ def _table_row(group: Replicates, is_pareto: bool, is_best: bool, chance: float 
         score=group.score,
         std=group.std,
         n=group.n,
-        learning_rates=_learning_rates(first),
+        learning_rates=learning_rates(first),
         is_pareto=is_pareto,
         is_best=is_best,
         config_hash=first.config_hash,
         front_probability=chance,
         n_failed=group.n_failed,
         imported_from=first.imported_from,
+        trials=tuple(trial.number for trial in group.trials),
     )
 
 
@@ -196,8 +198,8 @@ def _has_replicates(rows: Sequence[TableRow]) -> bool:
     return any(row.n + row.n_failed > 1 for row in rows)
 
 
-def _learning_rates(trial: TrialRecord) -> tuple[float, ...]:
-    """The parts' own learning rates in a sum, then the common one, where there are such."""
+def learning_rates(trial: TrialRecord) -> tuple[float, ...]:
+    """Return the parts' own learning rates in a sum, then the common one, where there are such."""
     parts = [v for key, v in trial.hyperparameters.items() if key.endswith(".lr") and isinstance(v, float)]
     return (*parts, *([] if trial.lr is None else [trial.lr]))
 

@@ -60,7 +60,7 @@ def _run(specs: Sequence[SweepSpec], where: str, again: str, retry_failed: bool 
                 raise FrontuneError(f"{where}: {error}") from error
             for plan in plans:
                 done = run_sweep(plan, console, retry_failed=retry_failed)
-                code = max(code, _print_results(done, plan, console))
+                code = max(code, _print_results(done, plan))
                 if done.ending == "interrupted":
                     raise KeyboardInterrupt
     except KeyboardInterrupt:
@@ -69,7 +69,7 @@ def _run(specs: Sequence[SweepSpec], where: str, again: str, retry_failed: bool 
     return code
 
 
-def _print_results(done: SweepRun, plan: Plan, console: Console) -> int:
+def _print_results(done: SweepRun, plan: Plan) -> int:
     """Print the front and what was written; return 1 where no trial has a score."""
     spec = plan.spec
     results = _ledger(str(done.workspace.root)).results(spec.name)
@@ -78,7 +78,7 @@ def _print_results(done: SweepRun, plan: Plan, console: Console) -> int:
         why = "nothing else is left to try" if len(spec.seeds) == 1 else f"a point takes {len(spec.seeds)}"
         click.echo(f"{n_searched} of {spec.trials} trials: {why}")
     if done.files:
-        print_front(console, results)
+        print_front(results)
     else:
         click.echo("no trial has a score")
     for path in done.files:
@@ -125,7 +125,7 @@ def _print_status(sweep: SweepRecord, results: list[TrialRecord], refusals: list
     for refusal in refusals:
         click.echo(f"  {refusal_line(refusal)}")
     if pareto_front(results):
-        print_front(Console(), results)
+        print_front(results)
 
 
 def table_command(name: str, workspace: str, form: str, paper: bool, layout: str | None = None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import click
 
+from dashboards.imported import trial_names
 from dashboards.pareto import front_of
 from dashboards.printing import print_score, score_title
 from dashboards.replicates import Replicates, replicates
@@ -151,7 +152,8 @@ def _line(group: Replicates, ledger: Ledger) -> str:
     validation = print_score(group.score, group.std, first.metric)
     seeds = f", {group.seeds} seeds" if group.n + group.n_failed > 1 else ""
     heading = score_title(first.task, first.metric)
+    which = f"trial{'s' if group.n > 1 else ''} {trial_names(trial.number for trial in group.trials)}"
     return (
-        f"{first.title} {first.label}".rstrip()
+        f"{which}: {first.title} {first.label}".rstrip()
         + f": {heading} {test} with {first.trainable_params:,} parameters (validation {validation}{seeds})"
     )

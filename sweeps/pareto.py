@@ -11,20 +11,21 @@ import click
 from rich.console import Console
 
 from dashboards.files import check_writable, write_atomically
+from dashboards.front_table import render_front_rows
 from dashboards.imported import trained_here
 from dashboards.other_axes import render_front, scored_by
 from dashboards.pareto import front_of
 from dashboards.pareto_csv import trials_csv
 from dashboards.printing import score_title
 from dashboards.replicates import Cost, replicates
-from dashboards.rich_table import rich_table
-from dashboards.table15 import lines_under, table_cells, table_rows
+from dashboards.table15 import table_rows
 from dashboards.trial_files import trials_json, trials_parquet
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import TrialRecord
 from storage.workspace import Workspace
 from sweeps.shown import find
+from sweeps.text_layout import print_whole
 
 STDOUT = Path("-")
 
@@ -72,27 +73,26 @@ def pareto_command(name: str, workspace: str, asked: FrontRequest) -> None:
         _print(trials, asked)
 
 
-def print_front(console: Console, trials: list[TrialRecord]) -> None:
-    """Print the front's rows of the table, replicates averaged."""
+def print_front(trials: list[TrialRecord], every: bool = False) -> None:
+    """Print the front's rows of the table, or all, replicates averaged, with the numbers of their trials."""
     rows = table_rows(trials)
     front = [row for row in rows if row.is_pareto]
-    console.print(f"Pareto front: {len(front)} of {len(rows)} configurations", highlight=False)
+    click.echo(f"Pareto front: {len(front)} of {len(rows)} configurations")
     score = score_title(trials[0].task, trials[0].metric) if trials else "Score"
-    console.print(rich_table(*table_cells(front, score=score), "\n".join(lines_under(front, ""))))
+    print_whole(render_front_rows(rows if every else front, score))
 
 
 def _print(trials: Mapping[str, list[TrialRecord]], asked: FrontRequest) -> None:
-    console = Console()
     for name, some in trials.items():
         if len(trials) > 1:
             click.echo(name)
         if asked.metric is None and asked.cost == "trainable_params":
-            print_front(console, some)
+            print_front(some, asked.every)
             continue
         groups = replicates(some)
         found = f"{len(front_of(groups, asked.cost))} of {len(groups)} configurations"
-        console.print(f"Pareto front: {found}", highlight=False)
-        console.print(render_front(some, asked.cost))
+        click.echo(f"Pareto front: {found}")
+        Console().print(render_front(some, asked.cost, asked.every))
 
 
 def _check_cost(trials: list[TrialRecord], cost: Cost) -> None:

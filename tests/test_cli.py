@@ -14,6 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
+from dashboards.imported import trial_names
 from dashboards.pareto import pareto_front
 from dashboards.table15 import table_rows
 from methods.errors import FrontuneError
@@ -69,7 +70,11 @@ def test_status_tells_states_failures_refusals_and_the_front(finished: Path, fro
     assert "  trial 0 Adapter^H r = 2: diverged at step" in text
     assert "  refused: lora r_q = 99: r_q = 99 is more than the matrix can hold" in text
     rows = table_rows(trials_of(finished))
-    assert f"Pareto front: {sum(row.is_pareto for row in rows)} of {len(rows)} configurations" in text
+    front = [row for row in rows if row.is_pareto]
+    assert f"Pareto front: {len(front)} of {len(rows)} configurations" in text
+    assert [line.split()[0] for line in text.splitlines() if line.startswith("  ") and "±" in line] == [
+        trial_names(row.trials) for row in front
+    ]
 
 
 @pytest.mark.parametrize("command", ["status", "table", "pareto", "plot"])

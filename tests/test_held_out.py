@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ def test_the_front_is_scored_on_the_test_split_and_remembered(workspace: Path, f
     lines = result.stdout.splitlines()
     assert lines[0].endswith("test split")
     assert all("(validation " in line and "2 seeds)" in line for line in lines[1::2])
+    assert all(re.match(r"  trials \d+-\d+: ", line) for line in lines[1::2])
     assert all(line.strip().startswith("loss ") for line in lines[2::2])
     ledger = ledger_of(workspace)
     tested = {

@@ -9,10 +9,10 @@ from plotly.validator_cache import ValidatorCache
 
 from dashboards.appearance import KNOWN, appearance, hollow
 from dashboards.figures.budget import budget_lines, plot_budget
-from dashboards.imported import imported_note, marked
+from dashboards.imported import imported_note, marked, trial_names
 from dashboards.live.choices import methods_of, states_of
 from dashboards.live.filters import Filters, front_figure
-from dashboards.live.picked import numbers_of, picked_csv, text_of
+from dashboards.live.picked import numbers_of, picked_csv
 from dashboards.live.trials_view import trial_cells
 from dashboards.pareto import pareto_front
 from dashboards.points import tradeoff_points
@@ -112,5 +112,5 @@ def test_the_live_page_lists_filters_and_picks_what_was_imported() -> None:
     assert list(next(t for t in figure.data if t.name == "Pareto front").x) == [1000]
     assert [t.number for t in pareto_front([*RESULTS, beaten])] == [-1, 0, -2]
     assert numbers_of("0, i1-i2, 4-5") == {0, 4, 5, -1, -2}
-    assert text_of({0, 4, 5, -1, -2, -4}) == "0, 4-5, i1-i2, i4"
+    assert trial_names({0, 4, 5, -1, -2, -4}) == "0, 4-5, i1-i2, i4"
     assert len(picked_csv(RESULTS, {0, -2}).splitlines()) == 3

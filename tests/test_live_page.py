@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from dashboards.imported import trial_names
 from dashboards.live.app import make_app
 from dashboards.live.choices import filters_of, methods_of, seeds_of
 from dashboards.live.filters import Filters, front_figure
 from dashboards.live.front_view import share_axes, summary
-from dashboards.live.picked import mark_picked, numbers_at, numbers_of, picked_csv, text_of
+from dashboards.live.picked import mark_picked, numbers_at, numbers_of, picked_csv
 from dashboards.live.picking import after, said_of
 from dashboards.live.reading import LEASES_S, POLL_S, Reader
 from dashboards.live.running import how_far, plot_running, running_trials
@@ -97,7 +98,7 @@ def test_what_the_controls_hold_becomes_a_filter() -> None:
 )
 def test_numbers_are_read_and_written(text: str, numbers: set[int]) -> None:
     assert numbers_of(text) == numbers
-    assert numbers_of(text_of(numbers)) == numbers
+    assert numbers_of(trial_names(numbers)) == numbers
 
 
 @pytest.mark.parametrize("text", ["x", "3;4", "-1", "1-999999999", "1e3", "٣-x"])
@@ -334,6 +335,7 @@ def test_the_page_answers_to_this_machines_names(client: FlaskClient, host: str)
     answer = client.get("/", headers={"Host": host})
     assert answer.status_code == 200
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert "The page is loading; then it reads the ledger" in answer.text
 
 
 @pytest.mark.parametrize("path", ["/", "/_dash-layout", "/_dash-update-component"])

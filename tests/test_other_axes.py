@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from dashboards.front_probability import front_probabilities
+from dashboards.imported import trial_names
 from dashboards.other_axes import scored_by
 from dashboards.pareto import front_of
 from dashboards.replicates import replicates
@@ -134,6 +135,10 @@ def test_the_command_writes_and_prints_the_front_that_is_asked_for(
     printed = frontune("pareto", "small", *axes, "--workspace", finished)
     assert printed.exit_code == 0, printed.output
     assert "demo loss" in " ".join(printed.stdout.split())
+    for others in ((), axes):
+        every = frontune("pareto", "small", "--all", *others, "--workspace", finished).stdout
+        names = {trial_names(t.number for t in g.trials) for g in replicates(trials_of(finished))}
+        assert names <= {line.split()[0] for line in every.splitlines() if line.strip()}
     unknown = frontune("pareto", "small", "--metric", "bleu", "--workspace", finished)
     assert (unknown.exit_code, "unknown metric 'bleu'" in unknown.stderr) == (2, True)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dashboards.imported import trial_name
 from dashboards.pareto_csv import trial_values, values_csv
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
@@ -30,17 +29,6 @@ def numbers_of(text: str) -> frozenset[int]:
             raise FrontuneError(f"{part!r} are more than {MOST_PICKED:,} trials; wanted fewer")
         found.update(-n if span[1] else n for n in range(first, last + 1))
     return frozenset(found)
-
-
-def text_of(numbers: Iterable[int]) -> str:
-    """Return ``3, 7-9, i1``."""
-    parts: list[list[int]] = []
-    for number in sorted(set(numbers), key=lambda n: (n < 0, abs(n))):
-        if parts and parts[-1][1] in (number - 1, number + 1):
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ", ".join(trial_name(a) if a == b else f"{trial_name(a)}-{trial_name(b)}" for a, b in parts)
 
 
 def numbers_at(event: Mapping[str, Any] | None) -> frozenset[int]:

@@ -6,8 +6,9 @@ from typing import Any
 
 from dash import Dash, Input, Output, State, ctx, no_update
 
+from dashboards.imported import trial_names
 from dashboards.live.layout import PANELS
-from dashboards.live.picked import numbers_at, numbers_of, picked_csv, text_of
+from dashboards.live.picked import numbers_at, numbers_of, picked_csv
 from dashboards.live.reading import Reader
 from methods.errors import FrontuneError
 
@@ -72,7 +73,7 @@ def after(selected: Any, clicked: Any, picked: str) -> str:
     except FrontuneError:
         before = frozenset()
     at = numbers_at(clicked)
-    return text_of((before | numbers_at(selected) | at) - (at if at <= before else frozenset()))
+    return trial_names((before | numbers_at(selected) | at) - (at if at <= before else frozenset()))
 
 
 def said_of(picked: str, known: set[int]) -> str:

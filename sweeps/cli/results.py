@@ -51,7 +51,7 @@ def status(name: str, workspace: str) -> None:
     help="Write JSON; without a file it is printed.",
 )
 @click.option("--parquet", type=click.Path(path_type=Path), help="Write Parquet.")
-@click.option("--all", "every", is_flag=True, help="Every trial in the files, not only the front.")
+@click.option("--all", "every", is_flag=True, help="Every trial, not only the front.")
 @click.option("--metric", default=None, help="Another measured metric [default: the score].")
 @click.option(
     "--cost",
