@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -24,6 +25,7 @@ from dashboards.report.effort import print_space, searched_methods
 from dashboards.report.failures import failures, refused
 from dashboards.report.page import _evenly
 from dashboards.report.provenance import setups
+from dashboards.report.recipe import recipe
 from dashboards.report.tables import table
 from storage.ledger import Ledger
 from storage.records import Provenance, Refusal, SweepRecord, TrialRecord, TrialState
@@ -194,6 +196,12 @@ def test_sizes_of_a_low_data_study_are_one_report(
     task = {"name": "demo", "train_examples": [12, 24], "eval_examples": 12}
     file = sweep_file("sized", task=task, trials=3, seeds=[0])
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
+    asked = ["plot", "sized", "--figure", "tradeoff", "--out", str(tmp_path / "a.html")]
+    refused = frontune(*asked, "--workspace", workspace)
+    again = shlex.join(["frontune", "plot", "sized-12", *asked[2:], "--workspace", str(workspace)])
+    assert refused.stderr == (
+        f"frontune: sized is 2 sweeps: sized-12, sized-24; wanted one of them, such as `{again}`\n"
+    )
     result = frontune("report", "sized", "--workspace", workspace)
     written = workspace / "reports" / "sized" / "report.html"
     assert result.stdout == f"wrote {written}\n", result.output
@@ -325,6 +333,36 @@ def test_a_search_space_is_written_on_one_line() -> None:
     assert print_space({"lora": {"r_q": [1]}, "prefix_embed": {}}) == (
         "lora: {r_q: 1}; prefix_embed: {its defaults}"
     )
+
+
+def test_the_recipe_is_what_trials_had() -> None:
+    asked = {
+        "lr": 2e-4,
+        "epochs": 1.0,
+        "steps": 9,
+        "batch_size": 8,
+        "schedule": "linear",
+        "micro_batch": None,
+    }
+    sweep = SweepRecord("s", "tiny", "demo", "accuracy", {"recipe": asked}, NOW)
+    kinds: list[dict[str, Any]] = [
+        {"lr": 1e-2, "batch_size": 4, "steps": 9, "hyperparameters": {"schedule": "cosine"}},
+        {
+            "lr": None,
+            "batch_size": 8,
+            "steps": 9,
+            "hyperparameters": {"lora.lr": 3e-3, "prefix_embed.lr": 1e-1},
+        },
+        {"lr": 2e-2, "batch_size": 8, "steps": 3, "state": "pruned"},
+    ]
+    trials = [make_trial(number=number, **kind) for number, kind in enumerate(kinds)]
+    assert recipe(sweep, trials) == [
+        ("lr", "3e-3 to 1e-1 in the trials"),
+        ("steps", "9"),
+        ("batch_size", "4 or 8 in the trials"),
+        ("schedule", "cosine or linear in the trials"),
+    ]
+    assert recipe(sweep, [])[0] == ("lr", "2e-4")
 
 
 def test_what_a_method_took_stands_beside_what_was_searched_of_it() -> None:

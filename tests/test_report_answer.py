@@ -228,7 +228,7 @@ def test_the_smallest_configuration_that_suffices_is_named_once_for_its_highest_
     assert [enough_row(each) for each in answer.enough] == [
         ("90% of the best score", "72.0", "PrefixEmbed r = 0", "10", "73.0"),
         ("95% of the best score", "76.0", "LoRA r = 1", "100", "77.0"),
-        ("100% of the best score", "80.0", "Adapter^H r = 2", "200", "80.0"),
+        ("100% of the best score (and 99%)", "80.0", "Adapter^H r = 2", "200", "80.0"),
         ("the best full fine-tuning", "76.0", "LoRA r = 1", "100", "77.0"),
     ]
     assert headline(answer) == (

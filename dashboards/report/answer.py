@@ -49,11 +49,13 @@ class Reign:
 
 @dataclass(frozen=True)
 class Enough:
-    """The smallest configuration that reaches `score`; `what` says what that score is."""
+    """The smallest configuration that reaches `score`; `what` says what that score is, and `less` are the
+    smaller shares of the best score that nothing smaller reaches either."""
 
     what: str
     score: float
     smallest: Replicates
+    less: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,15 +129,13 @@ def _enough(groups: Sequence[Replicates]) -> Iterable[Enough]:
     best = max(group.score for group in groups)
     if direction(groups[0].first.metric) < 0 or best <= 0:
         return
-    wanted = [(f"{share:.0%} of the best score", share * best) for share in SHARES]
+    for smallest, same in groupby(SHARES, key=lambda share: _smallest(groups, share * best)):
+        # What suffices for several shares is named once.
+        *less, share = same
+        yield Enough(f"{share:.0%} of the best score", share * best, smallest, tuple(less))
     full = [group.score for group in groups if group.first.method == "fine_tune"]
     if full and len(full) < len(groups):
-        wanted.append((FULL, max(full)))
-    found = [Enough(what, score, _smallest(groups, score)) for what, score in wanted]
-    for each, after in zip(found, [*found[1:], None], strict=True):
-        # What also suffices for more is named once.
-        if after is None or after.what == FULL or after.smallest is not each.smallest:
-            yield each
+        yield Enough(FULL, max(full), _smallest(groups, max(full)))
 
 
 def _smallest(groups: Sequence[Replicates], score: float) -> Replicates:

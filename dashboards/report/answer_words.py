@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from dashboards.comparison import ONE_SEED, Comparison, answer, print_difference, print_interval
+from dashboards.imported import and_list
 from dashboards.pareto import DIGITS, direction
 from dashboards.printing import is_percent, print_score, print_share, score_title
 from dashboards.replicates import Replicates
@@ -94,7 +95,14 @@ def enough_row(each: Enough) -> tuple[str, ...]:
     """Return what suffices for a score as the cells under `ENOUGH_HEADINGS`."""
     first = each.smallest.first
     wanted = print_score(each.score, None, first.metric)
-    return (each.what, wanted, named(each.smallest), f"{first.trainable_params:,}", _score(each.smallest))
+    also = f" (and {and_list([f'{share:.0%}' for share in each.less])})" if each.less else ""
+    return (
+        f"{each.what}{also}",
+        wanted,
+        named(each.smallest),
+        f"{first.trainable_params:,}",
+        _score(each.smallest),
+    )
 
 
 def named(group: Replicates) -> str:

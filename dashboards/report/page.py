@@ -25,7 +25,8 @@ from dashboards.report.answer_words import (
 from dashboards.report.drawn import DrawnFigure, drawn_figure, drawn_figures
 from dashboards.report.effort import searched_methods
 from dashboards.report.failures import Failures, failures, refused
-from dashboards.report.provenance import Setup, budget, recipe, setups
+from dashboards.report.provenance import Setup, budget, setups
+from dashboards.report.recipe import recipe
 from dashboards.report.tables import Table, table
 from dashboards.table15 import not_shown, note_of, table_cells, table_rows
 from dashboards.text_alternative import several
@@ -113,7 +114,7 @@ def _part(source: Source, asked: Asked) -> SweepPart:
         ),
         setups=setups(source.ledger.provenance(sweep.name)),
         budget=budget(sweep),
-        recipe=recipe(sweep),
+        recipe=recipe(sweep, trials),
         rerun=asked.rerun(sweep),
     )
 
@@ -197,7 +198,8 @@ def _searched(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> Table:
         for each in searched_methods(sweep, trials)
     ]
     headings = ("Method", "Search space", "Trials", "How they ended", "Time", "Training tokens")
-    return table("What was searched, and what it took", headings, rows)
+    note = "Tokens are of prompts and completions, without padding, as trained; what was reused took none."
+    return table("What was searched, and what it took", headings, rows, note=note)
 
 
 def _failures(caption: str, found: Sequence[Failures]) -> Table | None:

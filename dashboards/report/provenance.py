@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from storage.records import Provenance, SweepRecord
@@ -73,13 +73,6 @@ def budget(sweep: SweepRecord) -> list[tuple[str, str]]:
     """Return the keys of the sweep's budget with their values."""
     found = [(key, sweep.spec[key]) for key in BUDGET if sweep.spec.get(key) is not None]
     return [(key, _print(value)) for key, value in found]
-
-
-def recipe(sweep: SweepRecord) -> list[tuple[str, str]]:
-    """Return the recipe that all trials share, as far as a method's block does not change it."""
-    values = sweep.spec.get("recipe")
-    known = values.items() if isinstance(values, Mapping) else ()
-    return [(str(key), _print(value)) for key, value in known if value is not None]
 
 
 def _print(value: object) -> str:
