@@ -68,6 +68,9 @@ def print_presets() -> None:
         total = print_tokens(sum(known) if len(known) == len(specs) else None)
         trials = sum(map(n_trials, specs))
         click.echo(f"{name}: {specs[0].task.name} on {bases}, {trials} trials, about {total} training tokens")
+    click.echo(
+        "Tokens are without padding, from the tasks' published sizes; `frontune plan` counts the rows."
+    )
 
 
 def print_preset(name: str) -> None:

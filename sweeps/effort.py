@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sweeps.point import Point
 from sweeps.spec import SweepSpec
 from sweeps.tasks import task_named
-from sweeps.training.batches import steps_in
+from sweeps.training.batches import steps_in, tokens_in
 
 
 def n_trials(spec: SweepSpec) -> int:
@@ -19,15 +19,15 @@ def n_trials(spec: SweepSpec) -> int:
 
 
 def training_tokens(spec: SweepSpec) -> int | None:
-    """The tokens of all trials' training, from the task's published size and mean length; None where the
-    task has none. What a search may change of the recipe is not looked at."""
+    """The real tokens of all trials' training, from the task's published size and mean length; None where
+    the task has none. What a search may change of the recipe is not looked at."""
     task = task_named(spec.task.name)
     rows = spec.task.train_examples or task.train_rows
     if not rows or not task.row_tokens:
         return None
     recipe = spec.recipe.recipe(seed=0)
     steps = steps_in(rows, recipe.batch_size, recipe.epochs, recipe.steps)
-    return n_trials(spec) * steps * min(recipe.batch_size, rows) * task.row_tokens
+    return round(n_trials(spec) * tokens_in(rows, task.row_tokens, recipe.batch_size, steps))
 
 
 def _points(spec: SweepSpec) -> Iterator[Point]:

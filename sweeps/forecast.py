@@ -17,7 +17,7 @@ from sweeps.expected import Expected
 from sweeps.plan import Plan
 from sweeps.point import Point
 from sweeps.pruning import rung_steps
-from sweeps.training.batches import steps_in
+from sweeps.training.batches import steps_in, tokens_in
 from sweeps.training.recipe import Recipe
 
 
@@ -69,7 +69,7 @@ def cost_of(plan: Plan, point: Point) -> Cost:
     rows = plan.data.train
     method, recipe = point.build(plan.spec.recipe.recipe(seed=plan.spec.seeds[0]))
     steps = steps_in(len(rows), recipe.batch_size, recipe.epochs, recipe.steps)
-    tokens = steps * min(recipe.batch_size, len(rows)) * fmean(row.tokens for row in rows)
+    tokens = tokens_in(len(rows), fmean(row.tokens for row in rows), recipe.batch_size, steps)
     return Cost(method, recipe, method.count(plan.shape), steps, tokens)
 
 

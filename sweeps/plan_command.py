@@ -110,7 +110,10 @@ def print_plan(plan: Plan, lines: Sequence[MethodForecast], console: Console) ->
 def notes(plan: Plan, lines: Sequence[MethodForecast]) -> list[str]:
     """What the numbers do not say: what is left out of them, and budgets that end the sweep before."""
     spec, seconds = plan.spec, total_seconds(lines)
-    said = ["memory is of tensors, each trial alone; time is of one trial after another, without the start"]
+    said = [
+        "tokens are of prompts and completions, without padding, as a report counts what was trained",
+        "memory is of tensors, each trial alone; time is of one trial after another, without the start",
+    ]
     if plan.spaces and spec.sampler != "grid":
         said.append("what is drawn is not known yet: its tokens and time are those of typical points")
     if spec.pruning:

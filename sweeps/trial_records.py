@@ -16,7 +16,7 @@ from sweeps.dealer import Deal
 from sweeps.plan import Plan
 from sweeps.point import RECIPE_KEYS
 from sweeps.pruning import rung_steps
-from sweeps.training.batches import steps_in
+from sweeps.training.batches import steps_in, tokens_in
 from sweeps.training.recipe import Recipe
 from sweeps.trial import Progress, TrialResult, TrialSpec
 
@@ -66,7 +66,7 @@ def plan_trials(
             score_rungs=pruning is not None and seed in plan.spec.seeds,
             checkpoint_file=str(workspace.checkpoint_file(plan.spec.name, number)),
         )
-        tokens = round(steps * recipe.batch_size * mean_tokens)
+        tokens = round(tokens_in(len(rows), mean_tokens, recipe.batch_size, steps))
         planned.append(PlannedTrial(spec, _record(deal, plan, spec, method, git_commit), tokens))
     return planned
 

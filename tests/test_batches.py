@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from methods.errors import FrontuneError
-from sweeps.training.batches import Row, collate, cut_to, plan_batches, steps_in
+from sweeps.training.batches import Row, collate, cut_to, plan_batches, steps_in, tokens_in
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -82,6 +82,15 @@ def test_every_epoch_covers_each_row_once_in_an_order_of_its_own(n: int, batch_s
         assert max(map(len, batches)) <= batch_size
     if n > 8:
         assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_tokens_are_known_before_and_exact_after_whole_epochs() -> None:
+    lengths = mnli_lengths(30)
+    plan = plan_batches(lengths, 8, 8, generator())
+    real = sum(lengths[row] for batch in plan for row in batch)
+    assert tokens_in(30, sum(lengths) / 30, 8, 8) == pytest.approx(real)
+    assert tokens_in(30, 10.0, 8, 2) == pytest.approx(150), "half an epoch, whose batches are of 8 rows or 6"
+    assert tokens_in(3, 10.0, 8, 5) == pytest.approx(150), "five epochs"
 
 
 def test_steps_beyond_an_epoch_go_on_into_the_next_and_a_longer_run_starts_as_a_shorter_one() -> None:

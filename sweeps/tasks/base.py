@@ -48,8 +48,8 @@ class Task(ABC):
     """What `score` gives where the tools are there that it needs; `metric` is one of them."""
     train_rows: ClassVar[int] = 0
     """Examples of the published training split, for estimates; 0 where there is none."""
-    row_tokens: ClassVar[int] = 0
-    """Mean tokens of such an example, prompt and completion, with SmolLM2's tokenizer."""
+    row_tokens: ClassVar[float] = 0
+    """Mean tokens of such an example, prompt and completion, with SmolLM2's tokenizer, or the task's own."""
 
     def __init__(self, data: str | None) -> None:
         self.data = data

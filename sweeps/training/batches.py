@@ -113,6 +113,11 @@ def steps_in(n_rows: int, batch_size: int, epochs: float, steps: int | None) -> 
     return steps or max(1, math.ceil(round(epochs * math.ceil(n_rows / batch_size), 6)))
 
 
+def tokens_in(n_rows: int, mean_tokens: float, batch_size: int, steps: int) -> float:
+    """About how many real tokens so many steps hold; after whole epochs it is so exactly."""
+    return steps / math.ceil(n_rows / batch_size) * n_rows * mean_tokens
+
+
 def _epoch(lengths: Sequence[int], batch_size: int, generator: torch.Generator) -> list[tuple[int, ...]]:
     order = torch.randperm(len(lengths), generator=generator).tolist()
     window = batch_size * BUCKET_BATCHES
