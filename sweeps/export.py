@@ -23,6 +23,7 @@ from storage.kept_adapter import kept_adapter
 from storage.ledger import Ledger
 from storage.records import TrialRecord
 from storage.workspace import Workspace
+from sweeps.export_guide import README, place_of, readme, with_frontune, with_peft
 from sweeps.running import quiet_libraries
 from sweeps.shown import find
 
@@ -34,10 +35,7 @@ def export_command(name: str, number: int, to: Path, merged: bool, workspace_pat
     quiet_libraries()
     workspace = Workspace.open(workspace_path, create=False)
     with closing(Ledger.open(workspace.database_url, create=False)) as ledger:
-        found = find(ledger, name)
-        if len(found.sweeps) > 1:
-            raise FrontuneError(f"{name} is several sweeps; wanted one of {', '.join(found.trials)}")
-        (sweep,) = found.sweeps
+        sweep = find(ledger, name).only
         file = kept_adapter(workspace, ledger, sweep.name, number)
         trial = ledger.trial(sweep.name, number)
     assert trial is not None
@@ -58,23 +56,29 @@ def export_command(name: str, number: int, to: Path, merged: bool, workspace_pat
 
 
 def _write_adapter(kept: Kept, trial: TrialRecord, draft: Path, to: Path, trust: bool) -> list[str]:
-    """Write Frontune's two files, and PEFT's two where PEFT can compute the same; return what to say."""
+    """Write Frontune's two files, PEFT's two where PEFT can compute the same, and a README; return what to
+    say."""
     described = {key: value for key, value in kept.about.items() if not key.startswith("frontune.")}
     save_tensors(draft / TENSORS, kept.tensors, described)
     about = described | {key: getattr(trial, key) for key in ABOUT_THE_TRIAL}
     (draft / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    says = [
-        "from methods import load_adapter, load_base",
-        f"base = load_base({kept.about['base']!r})",
-        f"with load_adapter(base, {str(to)!r}) as adapted: logits = adapted.logits(tokens)",
-    ]
+    no_peft = _write_peft(kept, draft, trust)
+    guide = readme(kept, trial, to.absolute(), trust, no_peft)
+    (draft / README).write_text(guide, encoding="utf-8")
+    peft = [f"no PEFT checkpoint: {no_peft}"] if no_peft else ["or with PEFT:", *with_peft(to, trust)]
+    return [*with_frontune(kept, to, trust), *peft]
+
+
+def _write_peft(kept: Kept, draft: Path, trust: bool) -> str:
+    """Write PEFT's two files; return why not where PEFT has no such method."""
     try:
         checkpoint = peft_checkpoint(meta_base(kept.about["base"], trust), kept)
     except FrontuneError as error:
-        return [*says, f"no PEFT checkpoint: {error}"]
-    (draft / CONFIG).write_text(json.dumps(checkpoint.config, indent=2) + "\n", encoding="utf-8")
+        return str(error)
+    config = {**checkpoint.config, "base_model_name_or_path": place_of(kept.about["base"])}
+    (draft / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_tensors(draft / PEFT_TENSORS, checkpoint.tensors, {"format": "pt"})
-    return [*says, f"or with PEFT: PeftModel.from_pretrained(model, {str(to)!r})"]
+    return ""
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,7 @@ def test_the_command_writes_a_folder_that_peft_and_methods_load_or_a_model(
 
     done = export(0, "lora")
     assert done.exit_code == 0, done.output
-    assert "PeftModel.from_pretrained" in done.stdout
+    assert f"AutoPeftModelForCausalLM.from_pretrained({str(tmp_path / 'lora')!r})" in done.stdout
     about = json.loads((tmp_path / "lora" / "frontune.json").read_text())
     assert (about["sweep"], about["number"], about["base"]) == ("small", 0, base)
     loaded, tokens = load_base(base), torch.tensor([[5, 6, 7]])
@@ -181,6 +182,12 @@ def test_the_command_writes_a_folder_that_peft_and_methods_load_or_a_model(
     model = AutoModelForCausalLM.from_pretrained(base)
     theirs = peft.PeftModel.from_pretrained(model, tmp_path / "lora").eval()
     assert (theirs(input_ids=tokens).logits - ours).abs().max() < 1e-5
+    names: dict[str, Any] = {}
+    written = (tmp_path / "lora" / "README.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```$", written, flags=re.MULTILINE | re.DOTALL):
+        exec(block, names | {"tokens": tokens}, names)
+    assert torch.equal(names["logits"], ours)
+    assert (names["model"].eval()(input_ids=tokens).logits - ours).abs().max() < 1e-5
     assert export(0, "merged", "--merged").exit_code == 0
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert (merged(input_ids=tokens).logits - ours).abs().max() < 1e-5
@@ -188,7 +195,7 @@ def test_the_command_writes_a_folder_that_peft_and_methods_load_or_a_model(
 
     plain = export(1, "adapter")
     assert "no PEFT checkpoint: PEFT has no method that computes the same as adapter_h" in plain.stdout
-    assert {f.name for f in (tmp_path / "adapter").iterdir()} == {TENSORS, "frontune.json"}
+    assert {f.name for f in (tmp_path / "adapter").iterdir()} == {TENSORS, "frontune.json", "README.md"}
     for number, to, options, reason in (
         (0, "lora", [], "it is there already"),
         (0, "no/such", [], "does not exist"),
