@@ -119,6 +119,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 def test_a_running_sweep_moves_while_one_looks(page: Page, ledger: Ledger) -> None:
     assert "14 of 18 trials: 13 complete, 1 pruned. Run by process" in page.locator("#summary-a").inner_text()
+    assert not page.get_by_text("ledger …").or_(page.get_by_text("Drawing")).filter(visible=True).count()
     page.locator("#runs-a").wait_for(state="hidden")
     begin(ledger, "moving", N)
     page.get_by_text("step 40 of 100, about").wait_for()
@@ -256,6 +257,12 @@ def test_all_text_can_be_read_and_all_controls_be_reached(
         page.locator("#panel-a summary").click()
         page.locator("#trials-a td").first.wait_for()
         assert too_faint(page) == []
+        for width in (360, 700, 1100):
+            page.set_viewport_size({"width": width, "height": 900})
+            # Figures follow the window a moment later.
+            page.wait_for_function(f"document.documentElement.scrollWidth <= {width}")
+            tops = page.locator(".range .control").evaluate_all("all => all.map(e => e.offsetTop)")
+            assert tops[0] == tops[1]
     wanted = ["moving", "none", "all", "all", "all", "least", "most", "picked-a", "Download CSV", "Clear"]
     assert [name for name in reached if name in wanted] == wanted
 

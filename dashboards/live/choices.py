@@ -49,7 +49,8 @@ def register(app: Dash, reader: Reader) -> None:
         first = next((name for name in names if name in reader.pulse().driven), names[0] if names else None)
         # A list that is open would be drawn anew.
         offered = no_update if options == before else options
-        return offered, offered, no_update if shown in names else first
+        said = f"Drawing {one_line(first)} …" if first else "No sweep in this workspace yet"
+        return offered, offered, no_update if shown in names else first, said
 
     def offer_filters(_: Any, first: str | None, second: str | None, *before: Any) -> tuple[Any, ...]:
         trials = [trial for name in (first, second) if name for trial in reader.sweep(name).trials]
@@ -66,6 +67,7 @@ def register(app: Dash, reader: Reader) -> None:
         Output("sweep-a", "options"),
         Output("sweep-b", "options"),
         Output("sweep-a", "value"),
+        Output("loading", "children"),
         Input("pulse", "data"),
         State("sweep-a", "value"),
         State("sweep-a", "options"),

@@ -32,7 +32,10 @@ GRAPH: Any = {
 INDEX = """<!DOCTYPE html>
 <html lang="en">
   <head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
-  <body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
+  <body>
+    {%app_entry%}<p class="loading" role="status">The page is loading; then it reads the ledger …</p>
+    <footer>{%config%}{%scripts%}{%renderer%}</footer>
+  </body>
 </html>"""
 
 
@@ -40,11 +43,9 @@ def page(workspace: str) -> Any:
     """Return the whole page."""
     return html.Main(
         [
-            html.Header(
-                [html.H1("Frontune"), html.P(workspace), html.P("reading …", id="status", role="status")]
-            ),
+            html.Header([html.H1("Frontune"), html.P(workspace), html.P(id="status", role="status")]),
             html.Div([_sweep("a", "Sweep"), _sweep("b", "Beside it"), *_filters()], className="controls"),
-            html.Div([_panel(panel) for panel in PANELS], className="panels"),
+            html.Div([_loading(), *(_panel(panel) for panel in PANELS)], className="panels"),
             dcc.Interval(id="tick", interval=TICK_MS),
             dcc.Store(id="pulse"),
             dcc.Store(id="is-dark", data=False),
@@ -57,13 +58,23 @@ def _sweep(panel: str, label: str) -> Any:
     return _labelled(label, f"sweep-{panel}", choice)
 
 
+def _loading() -> Any:
+    """Stands there until a panel is shown."""
+    return html.P("Reading the ledger …", id="loading", className="loading", role="status")
+
+
 def _filters() -> list[Any]:
     return [
         _labelled("Methods", "methods", dcc.Dropdown(id="methods", multi=True, placeholder="all")),
         _labelled("States", "states", dcc.Dropdown(id="states", multi=True, placeholder="all")),
         _labelled("Seeds", "seeds", dcc.Dropdown(id="seeds", multi=True, placeholder="all")),
-        _labelled("Parameters from", "least", _number("least")),
-        _labelled("to", "most", _number("most")),
+        html.Div(
+            [
+                _labelled("Parameters from", "least", _number("least")),
+                _labelled("to", "most", _number("most")),
+            ],
+            className="range",
+        ),
     ]
 
 
