@@ -159,6 +159,10 @@ class Books:
         """Tell MLflow what it does not know, as far as it can be reached."""
         self._told.send_missed(now=now)
 
+    def catch_up(self) -> None:
+        """Tell MLflow a part of what it does not know, if it can be reached: the sweep goes on meanwhile."""
+        self._told.catch_up()
+
     def close(self, ending: Ending) -> list[Path]:
         """Write the results and close the parent run; return the files."""
         self.send_missed(now=True)

@@ -104,6 +104,7 @@ class Driver:
             for event in self.executor.events():
                 self._handle(event)
                 self._fill()
+                self.books.catch_up()
             self._fill()
             self.books.send_missed()
         fill_missing(self.plan, self.books)

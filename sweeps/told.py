@@ -94,7 +94,7 @@ class Told:
         """Show MLflow the trials that run, and tell it of the ends that it does not know, as far as it can be
         reached."""
         if now:
-            self.mirror.attempt(lambda tracker: None, now=True)
+            self.mirror.answers(now=True)
         if not self._open_parent():
             return
         for number in sorted(self._unseen):
@@ -102,6 +102,12 @@ class Told:
         for number in sorted(self._untold):
             if not self.send(self._outcome(number), now=now):
                 return
+
+    def catch_up(self) -> None:
+        """Tell MLflow, if it is back, of one trial that it missed; asked after each event, so that training
+        waits for no more than that."""
+        if self._untold and self._open_parent():
+            self.send(self._outcome(min(self._untold)))
 
     def remember_told(self) -> None:
         """What a killed process did not come to remember is told once more."""
@@ -123,7 +129,7 @@ class Told:
     def _open_parent(self) -> bool:
         """Have a parent run in MLflow; False where it is away."""
         if self._parent:
-            return not self.mirror.is_away
+            return self.mirror.answers()
         spec = self.plan.spec
         known = self._patiently(lambda: self.ledger.sweep(spec.name))
         run = known.mlflow_run_id if known else None

@@ -29,8 +29,14 @@ class Mlflow:
     """A tracker that notes what it is told of how trials ended."""
 
     away: bool = False
+    asked: int = 0
     told: list[tuple[str, set[str]]] = field(default_factory=list)
     marked: dict[str, bool] = field(default_factory=dict)
+
+    def reach(self) -> None:
+        self.asked += 1
+        if self.away:
+            raise TrackingAway("MLflow is away")
 
     def start_sweep(self, *arguments: Any) -> str:
         return "parent"
@@ -54,14 +60,29 @@ def mlflow() -> Mlflow:
     return Mlflow()
 
 
+@dataclass
+class Clock:
+    """Stands still unless it is moved."""
+
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
 @pytest.fixture
-def open_books(base: str, tmp_path: Path, mlflow: Mlflow) -> Iterator[OpenBooks]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def open_books(base: str, tmp_path: Path, mlflow: Mlflow, clock: Clock) -> Iterator[OpenBooks]:
     """Opens the books of a sweep, as each run of it does."""
     plan, workspace = plan_of(base), Workspace.open(tmp_path, create=True)
     with closing(Ledger.open(workspace.database_url)) as ledger, leased(ledger, "s") as lease:
 
         def opened() -> Books:
-            mirror = Mirror(lambda: cast(Tracker, mlflow), lambda text: None)
+            mirror = Mirror(lambda: cast(Tracker, mlflow), lambda text: None, clock)
             books = Books(plan, workspace, ledger, lease, mirror, lambda text: None)
             books.open(PROVENANCE)
             return books
@@ -84,6 +105,40 @@ def test_what_is_added_to_a_trial_that_mlflow_knows_is_told_once_it_is_back(
     mlflow.away = False
     open_books().send_missed()
     assert mlflow.told == [(f"run {TRIAL.number}", set()), (f"run {TRIAL.number}", {"bleu"})]
+
+
+def test_what_mlflow_missed_is_told_trial_by_trial_once_it_is_back_while_the_sweep_goes_on(
+    open_books: OpenBooks, mlflow: Mlflow, clock: Clock
+) -> None:
+    books, mlflow.away = open_books(), True
+    for number in (0, 1):
+        begun = books.begin(replace(TRIAL, sweep="s", number=number, state="running", seed=number))
+        books.end(TrialOutcome(replace(begun, state="complete", score=0.5)))
+    mlflow.away = False
+    books.catch_up()
+    assert (mlflow.asked, mlflow.told) == (0, []), "it was away a moment ago"
+    clock.now_s = 31.0
+    told = []
+    for _ in range(3):
+        books.catch_up()
+        told.append([run for run, _ in mlflow.told])
+    assert told == [["run 0"], ["run 0", "run 1"], ["run 0", "run 1"]]
+
+
+def test_an_mlflow_that_is_slow_to_be_found_away_is_asked_less_often(clock: Clock) -> None:
+    asked: list[float] = []
+
+    def connect() -> Tracker:
+        asked.append(clock.now_s)
+        clock.now_s += 10.0
+        raise TrackingAway("MLflow does not answer")
+
+    mirror = Mirror(connect, lambda text: None, clock)
+    assert mirror.attempt(lambda tracker: True) is None
+    while clock.now_s < 250.0:
+        assert not mirror.answers()
+        clock.now_s += 1.0
+    assert asked == [0.0, 210.0]
 
 
 def test_the_front_is_marked_also_on_runs_that_mlflow_got_at_the_very_end(

@@ -391,6 +391,7 @@ def test_an_mlflow_that_is_away_gets_everything_when_it_is_back(
         return real(tracker, *arguments)
 
     monkeypatch.setattr("sweeps.mirror.RETRY_AFTER_S", 0.0)
+    monkeypatch.setattr("sweeps.mirror.RETRY_AFTER_TIMES", 0)
     with monkeypatch.context() as away:
         away.setattr(Tracker, "start_sweep", start_sweep)
         result = frontune("run", sweep_file(**THREE), "--workspace", workspace)

@@ -10,6 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from storage.stores import TRACKING
+from sweeps.books import Books, Ending
 from sweeps.executors.inline import InlineExecutor
 from tests.conftest import Frontune, SweepFile
 from tests.mlflow_server import MlflowServer
@@ -116,6 +117,7 @@ def stopped_at(
 
         monkeypatch.setattr(InlineExecutor, "submit", submit)
         monkeypatch.setattr("sweeps.mirror.RETRY_AFTER_S", 0.0)
+        monkeypatch.setattr("sweeps.mirror.RETRY_AFTER_TIMES", 0)
 
     yield at
     if not server.is_running:
@@ -128,12 +130,21 @@ def test_a_server_that_is_away_in_mid_sweep_has_everything_once_it_is_back(
     frontune: Frontune,
     sweep_file: SweepFile,
     stopped_at: Callable[[int, int | None], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stopped_at(2, 4)
+    real, ended = Books.close, list[int]()
+
+    def close(books: Books, ending: Ending) -> list[Path]:
+        ended.append(sum(run.info.status == "FINISHED" for run in runs_of(workspace, "restarted")[1]))
+        return real(books, ending)
+
+    monkeypatch.setattr(Books, "close", close)
     result = frontune("run", sweep_file("restarted", **FOUR), "--workspace", workspace)
     assert result.exit_code == 0, result.output
     assert "results are kept in the ledger and sent when it is back" in result.stdout
     assert "MLflow is back" in result.stdout
+    assert ended == [4], "all of them before the sweep's end"
     check_mirrored(server, workspace, "restarted")
 
 
