@@ -18,10 +18,11 @@ from methods.loading import base_folder, default_device, fingerprint, load_token
 from storage.kept_adapter import kept_adapter
 from storage.ledger import Ledger
 from storage.records import Measurement, SweepRecord, TrialRecord
-from storage.tracking import Tracker, TrackingAway
+from storage.tracking import RunGone, Tracker, TrackingError
 from storage.workspace import Workspace
 from sweeps.data import Examples, TaskData, prepare_data
 from sweeps.judge import score_texts
+from sweeps.resume import stored_specs
 from sweeps.running import loaded_once, quiet_libraries
 from sweeps.shown import find
 from sweeps.spec import SweepSpec
@@ -53,12 +54,12 @@ def score_front(name: str, workspace_path: str) -> None:
                 raise FrontuneError(f"sweep {sweep.name!r} has no scored trial yet")
             trials = [trial for group in front for trial in group.trials]
             _score_missing(sweep, trials, ledger, workspace)
-            _mirror(trials, ledger, workspace)
             click.echo(f"{sweep.name}: {sweep.task} on {sweep.base}, test split")
             for group in front:
                 click.echo(f"  {_line(group, ledger)}")
                 if others := _others(group, ledger):
                     click.echo(f"    {others}")
+            _mirror(trials, ledger, workspace)
 
 
 def _score_missing(
@@ -68,7 +69,8 @@ def _score_missing(
     todo = [t for t in trials if _test_score(ledger, t) is None]
     if not todo:
         return
-    split = _open_split(SweepSpec.model_validate(dict(sweep.spec)), sweep.name, ledger)
+    (spec,) = stored_specs(ledger, sweep.name, str(workspace.root))
+    split = _open_split(spec, sweep.name, ledger)
     said: set[str] = set()
     for trial in todo:
         measured, missing = _score(trial, split, ledger, workspace)
@@ -80,14 +82,22 @@ def _score_missing(
 
 def _mirror(trials: list[TrialRecord], ledger: Ledger, workspace: Workspace) -> None:
     """Tell MLflow, each time: it may have been away, or an interruption came before it was told."""
+    gone = []
     try:
         tracker = Tracker(workspace.tracking_uri, workspace.artifact_root)
         for trial in trials:
             if trial.mlflow_run_id:
                 everything = ledger.measurements(trial.sweep, trial.number)
-                tracker.finish_trial(trial.mlflow_run_id, trial, everything, [])
-    except TrackingAway as error:
+                try:
+                    tracker.finish_trial(trial.mlflow_run_id, trial, everything, [])
+                except RunGone:
+                    gone.append(str(trial.number))
+    except TrackingError as error:
         click.echo(f"{error}; `frontune test` tells it when it is back", err=True)
+    if gone:
+        # Who begins runs holds the sweep's lease: its driver, or the doctor.
+        said = f"MLflow has lost the runs of trials {', '.join(gone)}"
+        click.echo(f"{said}; `frontune doctor` says how it gets them back", err=True)
 
 
 def _open_split(spec: SweepSpec, sweep: str, ledger: Ledger) -> HeldOut:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 
+from storage.workspace import Workspace
 from sweeps.tasks.base import Example, Split
 from sweeps.tasks.demo import Demo
 from tests.conftest import Frontune, SweepFile
@@ -47,7 +49,12 @@ def test_a_second_time_reads_the_ledger_and_not_the_test_split(
 ) -> None:
     first = frontune("test", "small", "--workspace", workspace)
     monkeypatch.setattr(Demo, "examples", lambda self, split: pytest.fail("read again"))
-    assert frontune("test", "small", "--workspace", workspace).stdout == first.stdout
+    # The scores are shown also where MLflow has lost a run.
+    lost = next(run for run in runs_of(workspace)[1] if "test/accuracy" in run.data.metrics)
+    MlflowClient(Workspace.open(workspace, create=False).tracking_uri).delete_run(lost.info.run_id)
+    again = frontune("test", "small", "--workspace", workspace)
+    assert (again.exit_code, again.stdout) == (0, first.stdout)
+    assert f"lost the runs of trials {lost.data.tags['number']}; `frontune doctor`" in again.stderr
 
 
 def test_an_adapter_that_is_gone_is_named_and_nothing_is_remembered(
@@ -57,6 +64,18 @@ def test_an_adapter_that_is_gone_is_named_and_nothing_is_remembered(
     result = frontune("test", "small", "--workspace", workspace)
     assert result.exit_code == 2
     assert "is not in the workspace any more" in result.stderr
+
+
+def test_a_sweep_file_that_this_version_does_not_read_is_said_to_be_so(
+    workspace: Path, frontune: Frontune
+) -> None:
+    ledger = ledger_of(workspace)
+    (sweep,) = ledger.sweeps()
+    ledger.set_sweep_spec("small", {**sweep.spec, "sampler": "cmaes"})
+    result = frontune("test", "small", "--workspace", workspace)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "sweep 'small' cannot go on with this version: " in line
 
 
 def test_a_run_never_reads_the_test_split(
