@@ -63,17 +63,19 @@ class Workspace:
             except OSError as error:
                 raise FrontuneError(f"cannot make the folder {folder}: {error.strerror or error}") from error
 
-    def check_space(self, wanted_bytes: int) -> None:
-        """Raise an error whose cause is the system's where so much is not free, or nothing can be written."""
-        draft = self.root / f".space.{os.getpid()}.tmp"
+    def check_space(self, sweep: str, wanted_bytes: int) -> None:
+        """Raise an error whose cause is the system's where so much is not free for the sweep's weights, which
+        may be on another disk than the rest, or nothing can be written there."""
+        folder = self.sweep_adapters(sweep)
+        draft = folder / f".space.{os.getpid()}.tmp"
         try:
             # Not written whole: a try that fails would leave no room for anybody else while it lasts.
             draft.write_bytes(bytes(min(wanted_bytes, 2**20)))
-            if (free := shutil.disk_usage(self.root).free) < wanted_bytes:
+            if (free := shutil.disk_usage(folder).free) < wanted_bytes:
                 full = f"{free / 1e6:,.0f} MB are free, wanted {wanted_bytes / 1e6:,.0f} MB"
                 raise OSError(errno.ENOSPC, full)
         except OSError as error:
-            raise FrontuneError(f"cannot write to {self.root}: {error.strerror}") from error
+            raise FrontuneError(f"cannot write to {folder}: {error.strerror}") from error
         finally:
             draft.unlink(missing_ok=True)
 

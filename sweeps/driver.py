@@ -192,8 +192,9 @@ class Driver:
         after = self._failures.after(planned, event)
         if isinstance(after, Again):
             self.display.say(after.why)
-            if after.room_bytes:
-                patiently(lambda: self.books.workspace.check_space(after.room_bytes), self.display.say)
+            if room := after.room_bytes:
+                sweep, workspace = self.plan.spec.name, self.books.workspace
+                patiently(lambda: workspace.check_space(sweep, room), self.display.say)
             self._running[event.number] = after.planned
             self._turns.put_back(after.planned)
             return

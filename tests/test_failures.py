@@ -228,7 +228,7 @@ def test_a_disk_on_which_nothing_finds_room_ends_the_sweep_after_a_few_tries(
 ) -> None:
     workspace, wanted = make_workspace(), list[int]()
     monkeypatch.setattr("sweeps.training.trial_run.save_tensors", full_at_first(10**6, save_tensors))
-    monkeypatch.setattr(Workspace, "check_space", lambda workspace, room: wanted.append(room))
+    monkeypatch.setattr(Workspace, "check_space", lambda workspace, sweep, room: wanted.append(room))
     result = frontune("run", sweep_file(**THREE, max_failures=2), "--workspace", workspace)
     assert result.exit_code == 1
     assert [t.state for t in trials_of(workspace)] == ["failed", "failed"]
@@ -239,21 +239,29 @@ def test_a_disk_on_which_nothing_finds_room_ends_the_sweep_after_a_few_tries(
     assert wanted[:3] == [needed, 2 * needed, 4 * needed]
 
 
-def test_room_is_what_the_disk_has_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = Workspace.open(tmp_path / "runs", create=True)
-    workspace.check_space(2**20)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=3_000_000))
-    workspace.check_space(3_000_000)
+def test_room_is_what_the_disk_of_the_weights_has_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, other = Workspace.open(tmp_path / "runs", create=True), tmp_path / "other-disk" / "small"
+    other.mkdir(parents=True)
+    (tmp_path / "runs" / "adapters").symlink_to(other.parent)
+    workspace.check_space("small", 2**20)
+
+    def usage(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=3_000_000 if path.resolve() == other.resolve() else 10**12)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    workspace.check_space("small", 3_000_000)
     waits: list[float] = []
 
     def less() -> None:
-        workspace.check_space(3_000_001 if len(waits) < 2 else 3_000_000)
+        workspace.check_space("small", 3_000_001 if len(waits) < 2 else 3_000_000)
 
     patiently(less, print, waits.append)
     assert waits == [1.0, 2.0]
-    with pytest.raises(FrontuneError, match=r"cannot write to .*runs: 3 MB are free, wanted 9 MB"):
-        workspace.check_space(9_000_000)
-    assert list((tmp_path / "runs").iterdir()) == []
+    with pytest.raises(FrontuneError, match=r"cannot write to .*small: 3 MB are free, wanted 9 MB"):
+        workspace.check_space("small", 9_000_000)
+    assert list(other.iterdir()) == []
 
 
 def test_weights_that_cannot_be_written_for_once_are_written_at_the_next_try(
