@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,17 @@ class Point:
             else:
                 parts[part or names[0]][inner] = value
         return build_method(list(parts.items())), dataclasses.replace(recipe, part_lr=part_lr, **changes)
+
+
+def check_all_count(method: str, keys: Collection[str], recipe: Recipe, where: str) -> None:
+    """Raise FrontuneError if one of these parameters of a method changes nothing: searched, it would give one
+    configuration many names."""
+    if "epochs" in keys and (recipe.steps is not None or "steps" in keys):
+        of = "beside it" if "steps" in keys else "in the recipe"
+        raise FrontuneError(f"{where}.epochs: the length is given as 'steps' {of}, which counts instead")
+    parts = method.split("+")
+    if "lr" in keys and len(parts) > 1 and all(f"{part}.lr" in keys for part in parts):
+        raise FrontuneError(f"{where}.lr: each part has a learning rate of its own, which counts instead")
 
 
 def point_of(parts: Parts) -> Point:

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from methods.errors import FrontuneError
 from methods.expression import parse_parts
 from sweeps.block import read_space
-from sweeps.point import Point, point_of
+from sweeps.point import Point, check_all_count, point_of
 from sweeps.settings import (
     Bytes,
     DecodingSettings,
@@ -203,9 +203,11 @@ def check_spec(content: Mapping[str, Any], where: str) -> SweepSpec:
 
 
 def _check_that_all_can_be(spec: SweepSpec) -> None:
-    """Refuse a space of which no probe, and a point that, could be trained on any base."""
+    """Refuse a space of which no probe, and a point that, could be trained on any base; and what counts
+    nowhere."""
     recipe = spec.recipe.recipe(seed=0)
     for name, space in spec.spaces().items():
+        check_all_count(name, space.dimensions, recipe, f"methods.{name}")
         problem = None
         for values in space.probes():
             try:
@@ -216,6 +218,7 @@ def _check_that_all_can_be(spec: SweepSpec) -> None:
         else:
             raise FrontuneError(f"methods.{name}: nothing in its search space can be trained: {problem}")
     for number, point in enumerate(spec.explicit_points()):
+        check_all_count(point.method, point.values, recipe, f"points[{number}]")
         try:
             point.build(recipe)
         except FrontuneError as error:

@@ -168,6 +168,18 @@ def test_a_file_in_another_encoding_is_refused(refused: Refused, tmp_path: Path)
         ({"recipe": {"lr": float("nan")}}, "recipe.lr: wanted a finite number, got nan"),
         ({"recipe": {"dtype": "fp16"}}, "recipe.dtype: wanted 'float32' or 'bfloat16', got 'fp16'"),
         ({"recipe": {"warmup_steps": 1, "warmup_tokens": 1}}, "set warmup_tokens or warmup_steps, not both"),
+        (
+            {"methods": {"lora": LORA | {"epochs": [1, 2]}}},
+            "methods.lora.epochs: the length is given as 'steps' in the recipe, which counts instead",
+        ),
+        (
+            {"recipe": {}, "points": ["lora(r_q=1, steps=2, epochs=1)"]},
+            "points[0].epochs: the length is given as 'steps' beside it, which counts instead",
+        ),
+        (
+            {"methods": {"lora+adapter_l": {"lora": LORA | {"lr": 1}, "adapter_l.lr": 1, "lr": [1, 2]}}},
+            "methods.lora+adapter_l.lr: each part has a learning rate of its own, which counts instead",
+        ),
         ({"points": ["lora(r_q=8"], "methods": None}, "points[0]: method 'lora(r_q=8' cannot be read"),
         (
             {"points": ["lora(r_q=1)", "lorra(r_q=1)"]},
