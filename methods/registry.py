@@ -14,6 +14,7 @@ import os
 import pkgutil
 import sys
 import typing
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -92,18 +93,29 @@ def check_value(what: str, value: Any, wanted: type) -> Any:
 
 def plugin_fingerprint(method: Method) -> str:
     """A hash over the files of a method's parts that are plugins; empty where all are built in."""
-    digest = hashlib.sha256()
-    kinds = [kind for kind in map(type, method.parts) if not kind.__module__.startswith("methods.")]
-    for kind in kinds:
-        file = inspect.getsourcefile(kind)
-        digest.update(Path(file).read_bytes() if file else kind.__qualname__.encode())
-    return digest.hexdigest()[:16] if kinds else ""
+    return _fingerprint(map(type, method.parts))
+
+
+def plugin_fingerprints(names: Iterable[str]) -> dict[str, str]:
+    """The same of each of these methods, or parts of sums, that is a plugin, by its name."""
+    known = known_methods()
+    parts = sorted({part for name in names for part in name.split("+")})
+    return {part: found for part in parts if (found := _fingerprint([known[part]]))}
 
 
 def required_fields(method: type[Method]) -> list[str]:
     """The hyperparameters without a default."""
     parameters = inspect.signature(method).parameters.values()
     return [p.name for p in parameters if p.default is inspect.Parameter.empty]
+
+
+def _fingerprint(methods: Iterable[type[Method]]) -> str:
+    digest = hashlib.sha256()
+    plugins = [method for method in methods if not method.__module__.startswith("methods.")]
+    for method in plugins:
+        file = inspect.getsourcefile(method)
+        digest.update(Path(file).read_bytes() if file else method.__qualname__.encode())
+    return digest.hexdigest()[:16] if plugins else ""
 
 
 def _origin(method: type[Method]) -> str:

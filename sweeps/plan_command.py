@@ -34,13 +34,13 @@ def plan_command(sweep: str, overrides: tuple[str, ...], form: PlanForm) -> None
     specs = load_specs(file, overrides)
     quiet_libraries()
     try:
-        plans = [check_sweep(spec) for spec in specs]
+        plans = [check_sweep(spec, only_look=True) for spec in specs]
     except FrontuneError as error:
         raise FrontuneError(f"sweep file '{file}': {error}") from error
     found = []
     for plan in plans:
         expected = expected_points(plan)
-        with known_ledger(plan.spec.workspace) as ledger:
+        with known_ledger(plan.spec.workspace, only_look=True) as ledger:
             lines = forecast(plan, expected, ledger, {})
             if any(line.trials > line.done + line.reused for line in lines):
                 lines = forecast(plan, expected, ledger, paces_of(plan, expected))

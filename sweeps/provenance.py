@@ -6,9 +6,13 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from storage.records import Provenance
-from sweeps.trial import ENGINE, Context
+from sweeps.trial import ENGINE
+
+if TYPE_CHECKING:
+    from sweeps.plan import Plan
 
 PACKAGES = ("frontune", "torch", "transformers", "optuna", "mlflow", "datasets", "numpy", "safetensors")
 
@@ -16,8 +20,9 @@ ENGINE_KEY = "frontune-engine"
 """Stands among the packages' versions: results of different engines do not belong into one sweep."""
 
 
-def collect_provenance(context: Context, device: str) -> Provenance:
+def collect_provenance(plan: Plan, device: str) -> Provenance:
     """Describe this run of the command."""
+    context = plan.context
     commit, dirty = git_state()
     return Provenance(
         created_at=datetime.now(UTC),
@@ -25,6 +30,7 @@ def collect_provenance(context: Context, device: str) -> Provenance:
             **{name: package_version(name) for name in PACKAGES},
             "python": platform.python_version(),
             ENGINE_KEY: str(ENGINE),
+            **plugin_versions(plan),
         },
         git_commit=commit,
         git_dirty=dirty,
@@ -33,6 +39,14 @@ def collect_provenance(context: Context, device: str) -> Provenance:
         prompt_fingerprint=context.prompt_fingerprint,
         device=device,
     )
+
+
+def plugin_versions(plan: Plan) -> dict[str, str]:
+    """The code of the sweep's methods that are plugins; it, too, stands among the packages' versions."""
+    from methods.registry import plugin_fingerprints
+
+    found = plugin_fingerprints(plan.methods)
+    return {f"method {name}": fingerprint for name, fingerprint in found.items()}
 
 
 def package_version(name: str) -> str:

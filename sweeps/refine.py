@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +14,7 @@ from dashboards.pareto import front_of
 from dashboards.replicates import replicates
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
+from storage.read_only import open_read_only
 from storage.workspace import Workspace
 from sweeps.plan import Plan
 from sweeps.point import Point
@@ -21,8 +22,7 @@ from sweeps.resume import stored_specs
 from sweeps.running import check_sweep, run_sweep
 from sweeps.sizes import sizes_of
 from sweeps.space import Choice, Range, Space
-from sweeps.studies import open_studies
-from sweeps.study import MethodStudy
+from sweeps.studies import asked_points
 
 LARGEST_SIZE = 2**20
 """Far above any rank, bottleneck or length; what a base cannot hold is refused."""
@@ -44,18 +44,16 @@ class Proposal:
 
 def refine(name: str, workspace: str, n: int, dry_run: bool, console: Console) -> int:
     """Propose at most `n` points and, but for a dry run, train them; return 1 where there is none."""
-    with closing(Ledger.open(Workspace.open(workspace, create=False).database_url, create=False)) as ledger:
+    url = Workspace.open(workspace, create=False).database_url
+    with closing(open_read_only(url) if dry_run else Ledger.open(url, create=False)) as ledger:
         specs = stored_specs(ledger, name, workspace)
         if len(specs) > 1:
             raise FrontuneError(f"{name} is {len(specs)} sweeps; refine one of: {[s.name for s in specs]}")
-        plan = check_sweep(specs[0])
+        plan = check_sweep(specs[0], only_look=dry_run)
         front = front_of(replicates(ledger.trials(plan.spec.name)))
-    spaces = {method: plan.spaces.get(method) for method in plan.methods}
-    url = Workspace.open(workspace, create=False).database_url
-    studies = open_studies(url, plan.spec, spaces, plan.shape, plan.identity)
-    asked = {study.name: {number: point for number, point, _ in study.asked()} for study in studies.values()}
-    points = [asked[group.first.study][group.first.point] for group in front]
-    found = propose(plan, points, studies, n)
+    asked = asked_points(url, plan.spec.name, plan.methods)
+    known = {plan.identity(point) for points in asked.values() for point in points.values()}
+    found = propose(plan, [asked[group.first.study][group.first.point] for group in front], known, n)
     for each in found:
         console.print(str(each), markup=False, highlight=False, soft_wrap=True)
     if not found:
@@ -66,22 +64,22 @@ def refine(name: str, workspace: str, n: int, dry_run: bool, console: Console) -
     return 0 if found else 1
 
 
-def propose(plan: Plan, front: Sequence[Point], studies: Mapping[str, MethodStudy], n: int) -> list[Proposal]:
-    """Return at most `n` new points, each in the middle of the gap that is then the widest.
+def propose(plan: Plan, front: Sequence[Point], known: set[str], n: int) -> list[Proposal]:
+    """Return at most `n` points that are not `known` by their identity, each in the middle of the gap that is
+    then the widest.
 
     A point is one of the front, the gap's neighbours first, with its sizes scaled and all else unchanged.
     """
     marks = sorted(plan.count(point) for point in front)
     found: list[Proposal] = []
     while len(found) < n:
-        taken = {plan.identity(each.point) for each in found}
+        taken = known | {plan.identity(each.point) for each in found}
         gaps = sorted(pairwise(marks), key=lambda gap: gap[0] / gap[1])
         new = (
             proposal
             for gap in gaps
             for proposal in _between(plan, front, gap)
             if plan.identity(proposal.point) not in taken
-            and not studies[proposal.point.method].knows(proposal.point)
         )
         first = next(new, None)
         if first is None:

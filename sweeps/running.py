@@ -15,6 +15,7 @@ from rich.console import Console
 from storage.lease import leased
 from storage.ledger import Ledger, NoLedger
 from storage.mlflow_store import refuse_what_is_no_store
+from storage.read_only import open_read_only
 from storage.workspace import NoWorkspace, Workspace
 from sweeps.books import Books, Ending
 from sweeps.budget import Budget
@@ -43,16 +44,17 @@ class SweepRun:
     files: tuple[Path, ...]
 
 
-def check_sweep(spec: SweepSpec) -> Plan:
+def check_sweep(spec: SweepSpec, *, only_look: bool = False) -> Plan:
     """Return the plan of a sweep; raises FrontuneError, before weights are loaded and before anything is
-    written, where the sweep cannot be."""
+    written, where the sweep cannot be. With `only_look` an earlier version's workspace is refused, too, for
+    it would be brought up to date."""
     chosen_devices(spec)
-    with known_ledger(spec.workspace) as ledger:
+    with known_ledger(spec.workspace, only_look=only_look) as ledger:
         if ledger is not None:
             refuse_other_sweep(ledger, spec)
         plan = make_plan(spec)
         if ledger is not None:
-            refuse_other_content(ledger, spec.name, plan.context)
+            refuse_other_content(ledger, plan)
     return plan
 
 
@@ -92,7 +94,7 @@ def run_sweep(
             books=Books(plan, workspace, ledger, lease, Mirror(connect, display.say), display.say),
             executor=executor,
             display=display,
-            provenance=collect_provenance(plan.context, ", ".join(devices)),
+            provenance=collect_provenance(plan, ", ".join(devices)),
             budget=Budget(spec, deals=not added),
             added=added,
             retry_failed=retry_failed,
@@ -102,10 +104,12 @@ def run_sweep(
 
 
 @contextmanager
-def known_ledger(workspace: str) -> Iterator[Ledger | None]:
-    """The ledger of a workspace, or None where there is none yet; nothing is written."""
+def known_ledger(workspace: str, *, only_look: bool) -> Iterator[Ledger | None]:
+    """The ledger of a workspace, or None where there is none yet; one that is `only` looked at stays as it
+    is, and is refused where an earlier version wrote it."""
     try:
-        ledger = Ledger.open(Workspace.open(workspace, create=False).database_url, create=False)
+        url = Workspace.open(workspace, create=False).database_url
+        ledger = open_read_only(url) if only_look else Ledger.open(url, create=False)
     except (NoWorkspace, NoLedger):
         yield None
         return

@@ -1,4 +1,4 @@
-"""A sweep's name stands for one sweep: another file, base or data under the same name is refused."""
+"""A sweep's name stands for one sweep: another file, base, data or code under the same name is refused."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
-from sweeps.provenance import ENGINE_KEY
+from sweeps.plan import Plan
+from sweeps.provenance import ENGINE_KEY, plugin_versions
 from sweeps.spec import SweepSpec
-from sweeps.trial import Context
 from sweeps.where import WhereItRuns
 
 MAY_CHANGE = (
@@ -52,14 +52,24 @@ def _with_defaults(content: Mapping[str, object]) -> dict[str, object]:
         return dict(content)
 
 
-def refuse_other_content(ledger: Ledger, sweep: str, context: Context) -> None:
-    """Raise FrontuneError if what the sweep file names, the base or the data, is no longer what it was."""
+def refuse_other_content(ledger: Ledger, plan: Plan) -> None:
+    """Raise FrontuneError if what the sweep file names, be it base, data or a method that is a plugin, is no
+    longer what it was."""
+    sweep, context = plan.spec.name, plan.context
     for earlier in ledger.provenance(sweep)[-1:]:
+        known = earlier.packages
+        plugins = [
+            (f"code of the {key}", known[key], now)
+            for key, now in plugin_versions(plan).items()
+            # An earlier version did not remember it.
+            if key in known
+        ]
         for what, was, now in (
             ("content of the base's files", earlier.base_fingerprint, context.base_fingerprint),
             ("content of the task's data", earlier.data_fingerprint, context.data_fingerprint),
             ("prompt of the task", earlier.prompt_fingerprint, context.prompt_fingerprint),
-            ("training engine", earlier.packages.get(ENGINE_KEY), str(context.engine)),
+            ("training engine", known.get(ENGINE_KEY), str(context.engine)),
+            *plugins,
         ):
             if was != now:
                 raise FrontuneError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 import optuna
@@ -19,7 +19,7 @@ from sweeps.samplers import quiet_optuna
 from sweeps.sizes import sizes_of
 from sweeps.space import Space
 from sweeps.spec import SweepSpec
-from sweeps.study import MethodStudy
+from sweeps.study import POINT, MethodStudy
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
@@ -58,6 +58,20 @@ def open_studies(
             storage, spec.name, method, space or Space({}), spec.sampler, spec.sampler_seed, sizes, identity
         )
     return studies
+
+
+def asked_points(url: str, sweep: str, methods: Iterable[str]) -> dict[str, dict[int, Point]]:
+    """Every point that a sweep's studies were asked for, by study and number; nothing is written, for another
+    process may be driving them."""
+    storage = open_storage(url)
+    known, found = set(optuna.get_all_study_names(storage)), {}
+    for method in methods:
+        if (name := f"{sweep}/{method}") in known:
+            trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+            found[name] = {
+                t.number: Point(method, t.user_attrs[POINT]) for t in trials if POINT in t.user_attrs
+            }
+    return found
 
 
 def _do_not_wait(connection: Any, entry: object) -> None:

@@ -22,6 +22,7 @@ from sweeps.expected import expected_points
 from sweeps.plan_command import notes
 from sweeps.training.recipe import Recipe
 from tests.conftest import Frontune, SweepFile
+from tests.schemas import schema_of
 from tests.sweep_outcomes import trials_of
 from tests.test_plan import plan_of
 
@@ -142,6 +143,12 @@ def test_what_another_sweep_has_trained_is_reused_and_said_so(
     assert (adapter["trials"], adapter["reused"], adapter["done"]) == (2, 0, 0)
     table = frontune("plan", second, "--workspace", workspace).stdout
     assert "2 (1 reused)" in table
+    with schema_of(workspace, "0004"):
+        before = content_of(workspace)
+        refused = frontune("plan", second, "--workspace", workspace)
+        assert content_of(workspace) == before
+    assert refused.exit_code == 2
+    assert "was written by an older Frontune" in refused.stderr
 
 
 def test_a_finite_space_is_dealt_no_more_points_than_it_has(base: str) -> None:

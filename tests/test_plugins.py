@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,16 @@ from methods.errors import FrontuneError
 from methods.expression import parse_method
 from methods.injected import count_elements
 from methods.registry import known_methods, plugin_fingerprint
+from storage.ledger import Ledger
+from storage.records import SweepRecord
+from storage.workspace import Workspace
+from sweeps.provenance import collect_provenance
+from sweeps.running import check_sweep
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
 from tests.bases import CONFIGS, random_base, random_rows
+from tests.test_plan import plan_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "adding-a-method.md"
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
@@ -161,6 +168,21 @@ def test_a_plugins_code_is_part_of_its_fingerprint_and_built_ins_have_none(folde
     file.write_text(EXAMPLE + "# another\n")
     assert plugin_fingerprint(parse_method("ia3 + lora(r_q=1)")) not in (before, "")
     assert plugin_fingerprint(parse_method("lora(r_q=1) + prefix_embed(l_p=1)")) == ""
+
+
+def test_a_sweep_is_not_gone_on_with_once_the_code_of_its_plugin_has_changed(folder: Path, base: str) -> None:
+    file, workspace = folder / "mine.py", Workspace.open(folder / "runs", create=True)
+    file.write_text(EXAMPLE)
+    plan = plan_of(base, methods={"ia3+lora": {"lora.r_q": 1}}, workspace=str(workspace.root))
+    spec, provenance = plan.spec, collect_provenance(plan, "cpu")
+    content = spec.model_dump(mode="json")
+    with closing(Ledger.open(workspace.database_url)) as ledger:
+        ledger.add_sweep(SweepRecord(spec.name, base, "demo", "accuracy", content, provenance.created_at))
+        ledger.add_provenance(spec.name, provenance)
+    check_sweep(spec)
+    file.write_text(EXAMPLE + "# another\n")
+    with pytest.raises(FrontuneError, match=r"begun with another code of the method ia3: it was \w+, is \w+"):
+        check_sweep(spec)
 
 
 def test_a_plugin_that_raises_when_it_is_made_is_named_in_one_sentence(folder: Path) -> None:

@@ -13,6 +13,7 @@ from sweeps.point import Point
 from sweeps.running import check_sweep, run_sweep
 from sweeps.spec import load_specs
 from tests.conftest import Frontune, SweepFile
+from tests.schemas import schema_of
 from tests.sweep_outcomes import outcome, trials_of
 from tests.test_interruptions import interrupt_at
 
@@ -27,7 +28,12 @@ def test_new_points_lie_in_gaps_of_the_front_are_shown_first_and_trained_once(
     file = sweep_file(methods=None, points=points, seeds=[0], trials=None, recipe=recipe, **changes)
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
     assert len(pareto_front(trials_of(workspace))) == 2
-    shown = frontune("refine", "small", "--points", 2, "--workspace", workspace, "--dry-run")
+    dry_run = ("refine", "small", "--points", 2, "--workspace", workspace, "--dry-run")
+    with schema_of(workspace, "0004"):
+        refused = frontune(*dry_run)
+    assert refused.exit_code == 2
+    assert "was written by an older Frontune" in refused.stderr
+    shown = frontune(*dry_run)
     assert shown.exit_code == 0
     assert "between 2,560 and 40,960" in shown.stdout
     assert len(trials_of(workspace)) == 2

@@ -132,7 +132,7 @@ def run(n_trials: int, slots: int, sampler: str, folder: Path) -> list[tuple[flo
             books=Books(plan, workspace, ledger, lease, Mirror(lambda: tracker, display.say), display.say),
             executor=InlineExecutor(runner),
             display=display,
-            provenance=collect_provenance(plan.context, "cpu"),
+            provenance=collect_provenance(plan, "cpu"),
             budget=Budget(spec),
         )
         driver.run()

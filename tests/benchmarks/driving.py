@@ -40,7 +40,7 @@ def drive(
         Display(console, spec.name, plan.total_trials) as display,
     ):
         books = Books(plan, workspace, ledger, lease, Mirror(no_mlflow, display.say), display.say)
-        provenance = collect_provenance(plan.context, "cpu")
+        provenance = collect_provenance(plan, "cpu")
         ending, _ = driver(plan, books, executor, display, provenance, Budget(spec)).run()
         if ending != "complete":
             raise RuntimeError(f"the sweep {spec.name} in {folder} ended as {ending}")
