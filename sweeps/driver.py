@@ -143,7 +143,7 @@ class Driver:
         why = self.budget.cannot_train(planned.tokens, others, running)
         if not why:
             return True
-        self._turns.put_back(planned)
+        self._turns.put_off(planned)
         if not running:
             raise Stopped("stopped", why)
         return False

@@ -35,6 +35,7 @@ class Turns:
     _deals: dict[int, Deal] = field(default_factory=dict)
     _backlog: list[PlannedTrial] = field(default_factory=list)
     _refused: Counter[str] = field(default_factory=Counter)
+    _waits: bool = False
 
     def __post_init__(self) -> None:
         """Points of an interrupted run come first, in the order in which their trials began."""
@@ -51,13 +52,17 @@ class Turns:
 
     def next(self, anything_runs: bool) -> PlannedTrial | None:
         """A trial that is tried again, the next replicate of the point at hand, the first of a new one, or,
-        with the search over, a further replicate of the front."""
+        with the search over, a further replicate of the front. Where it is none, it is none until a trial
+        has ended, and is not looked for before: this is asked at every event."""
+        if self._waits:
+            return None
         while not self._backlog:
             deal = self._unfinished.pop(0) if self._unfinished else self._deal_within_budget()
             if deal is not None:
                 self._backlog = self._replicates(deal)
-            elif anything_runs or not (further := self._front_replicates()):
+            elif anything_runs or not self.budget.deals or not (further := self._front_replicates()):
                 # The front's further seeds follow from all scores of the search.
+                self._waits = anything_runs
                 return None
             else:
                 self._backlog = further
@@ -66,9 +71,16 @@ class Turns:
     def put_back(self, planned: PlannedTrial) -> None:
         """A trial is next once more."""
         self._backlog.insert(0, planned)
+        self._waits = False
+
+    def put_off(self, planned: PlannedTrial) -> None:
+        """A trial is next once another has ended."""
+        self.put_back(planned)
+        self._waits = True
 
     def ended(self, number: int) -> None:
         """A trial that was next has ended: its point's study may now be told."""
+        self._waits = False
         self._tell(self._deals[number])
 
     def _replicates(self, deal: Deal) -> list[PlannedTrial]:

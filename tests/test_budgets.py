@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -14,6 +15,8 @@ from click.testing import Result
 
 from sweeps.budget import Budget
 from sweeps.training.pack import Pack
+from sweeps.trial_records import PlannedTrial
+from sweeps.turns import Turns
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import ledger_of, outcome, runs_of, trials_of
 from tests.test_plan import plan_of
@@ -55,6 +58,26 @@ def test_a_sweep_out_of_trials_ends_with_its_front_and_goes_on_with_more(
     assert outcome(workspace) == undisturbed[:4]
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
     assert outcome(workspace) == undisturbed
+
+
+def test_what_is_next_is_looked_for_once_where_it_is_nothing_until_there_may_be_something() -> None:
+    looked: list[int] = []
+    plan = SimpleNamespace(spec=SimpleNamespace(seeds=[0]))
+
+    def cannot_deal(n_trials: int) -> bool:
+        looked.append(n_trials)
+        return True
+
+    budget = SimpleNamespace(deals=True, cannot_deal=cannot_deal)
+    dealer = SimpleNamespace(waiting=lambda begun: [])
+    parts: Any = (plan, SimpleNamespace(trials={}), budget, dealer, None, None)
+    turns, failed = Turns(*parts), cast(PlannedTrial, object())
+    assert [turns.next(anything_runs=True) for _ in range(3)] == [None] * 3
+    assert looked == [0]
+    turns.put_back(failed)
+    assert turns.next(anything_runs=True) is failed
+    assert [turns.next(anything_runs=True) for _ in range(3)] == [None] * 3
+    assert looked == [0, 0]
 
 
 @pytest.mark.parametrize("ticks", [10, 12, 15])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sweeps.budget import Budget
 from sweeps.training.growth import MEASURED, SETTLING, Growth, room_on
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import trials_of
@@ -93,13 +95,24 @@ def test_a_sweep_with_several_slots_finds_what_one_slot_finds(
     assert {t.state for t in found} == {"complete"}
 
 
-def test_slots_may_change_between_runs_of_a_sweep(
-    make_workspace: MakeWorkspace, frontune: Frontune, sweep_file: SweepFile
+def test_slots_may_change_between_runs_and_a_free_one_is_offered_nothing_until_a_trial_ends(
+    make_workspace: MakeWorkspace, frontune: Frontune, sweep_file: SweepFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace = make_workspace()
+    workspace, asked = make_workspace(), list[int]()
     assert frontune("run", sweep_file(trials=2), "--workspace", workspace).exit_code == 0
-    file = sweep_file(trials=4, slots_per_device=2)
+    real = Budget.cannot_train
+
+    def cannot_train(budget: Budget, tokens: int, *others: Any) -> str:
+        asked.append(tokens)
+        return real(budget, tokens, *others)
+
+    monkeypatch.setattr(Budget, "cannot_train", cannot_train)
+    # Enough for two more trials, not for the third, for which there is a slot.
+    tokens = round(4.5 * (trials_of(workspace)[0].train_tokens or 0))
+    file = sweep_file(trials=6, slots_per_device=3, train_tokens=tokens)
     assert frontune("run", file, "--workspace", workspace).exit_code == 0
+    assert [trial.state for trial in trials_of(workspace)] == ["complete"] * 4
+    assert len(asked) == 5, "of two that begin, of a third, and of it again after each end"
 
 
 @pytest.mark.parametrize("slots", [0, "many", 1.5])

@@ -49,12 +49,12 @@ def test_new_points_lie_in_gaps_of_the_front_are_shown_first_and_trained_once(
     assert len(trials_of(workspace)) == 4
 
 
-def test_points_added_to_an_interrupted_sweep_of_several_seeds_overwrite_no_trial(
+def test_points_added_to_an_interrupted_sweep_overwrite_no_trial_and_begin_no_further_seeds(
     make_workspace: Callable[[], Path], frontune: Frontune, sweep_file: SweepFile
 ) -> None:
     workspace = make_workspace()
     points = ["lora(r_q=1, lr=1e-2)", "adapter_l(r=2, lr=1e-2)"]
-    file = sweep_file(methods=None, points=points, trials=None)
+    file = sweep_file(methods=None, points=points, trials=None, replicate_front=3)
     with pytest.MonkeyPatch.context() as monkeypatch:
         interrupt_at(monkeypatch, "sweeps.training.pack:Pack.step", 8, "before")
         assert frontune("run", file, "--workspace", workspace).exit_code == 130
