@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,27 +43,37 @@ def entered(layers: nn.ModuleList, entering: Entering | None) -> Iterator[None]:
     if entering is None:
         yield
         return
-    below = list(layers)[: entering.layer]
-    try:
-        for number, layer in enumerate(below):
-            last = number == entering.layer - 1
-            layers[number] = _Skipped(layer, entering.stream_BTD if last else None)
+    last = entering.layer - 1
+    below = {
+        number: _Skipped(layers[number], entering.stream_BTD if number == last else None)
+        for number in range(entering.layer)
+    }
+    with _replaced(layers, below):
         yield
-    finally:
-        for number, layer in enumerate(below):
-            layers[number] = layer
 
 
 @contextmanager
 def watched(layers: nn.ModuleList, layer: int) -> Iterator[list[Tensor]]:
-    """Within it what enters the layer is noted, pass by pass."""
+    """Within it what enters the layer is noted, pass by pass; neither it nor those above run."""
     seen: list[Tensor] = []
 
     def note(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         seen.append(args[0] if args else kwargs["hidden_states"])
 
-    handle = layers[layer].register_forward_pre_hook(note, with_kwargs=True)
-    try:
+    above = {number: _Skipped(layers[number], None) for number in range(layer, len(layers))}
+    above[layer].register_forward_pre_hook(note, with_kwargs=True)
+    with _replaced(layers, above):
         yield seen
+
+
+@contextmanager
+def _replaced(layers: nn.ModuleList, others: Mapping[int, nn.Module]) -> Iterator[None]:
+    """Within it others stand in some layers' places."""
+    own = {number: layers[number] for number in others}
+    try:
+        for number, other in others.items():
+            layers[number] = other
+        yield
     finally:
-        handle.remove()
+        for number, layer in own.items():
+            layers[number] = layer

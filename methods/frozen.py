@@ -75,7 +75,7 @@ class FrozenBase:
         return hidden_BTD
 
     def entering(self, tokens_BT: Tensor, attention_BT: Tensor, layer: int) -> Tensor:
-        """Return what enters a layer of the base without edits, (B, T, D)."""
+        """Return what enters a layer of the base without edits, (B, T, D); only the layers below it run."""
         with watched(self._layers, layer) as seen:
             self.hidden(tokens_BT, attention_BT)
         return seen[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,14 +48,16 @@ def test_training_above_kept_streams_is_training(family: str) -> None:
     slot.lower = LowerLayers(base, pad_id=0).of(slot)
     assert slot.lower is not None
     assert slot.lower.layer == 2
-    passes: list[int] = []
-    handle = base.model.get_submodule(base.family.layers)[0].register_forward_hook(
-        lambda module, args, output: passes.append(1)
-    )
+    passes: Counter[int] = Counter()
+    handles = [
+        layer.register_forward_hook(lambda *_, number=number: passes.update([number]))
+        for number, layer in enumerate(base.model.get_submodule(base.family.layers))
+    ]
     found = losses(base, [slot])
-    handle.remove()
+    for handle in handles:
+        handle.remove()
     torch.testing.assert_close(torch.tensor(found), torch.tensor(wanted), rtol=1e-11, atol=0)
-    assert len(passes) == 2, "23 rows are two blocks"
+    assert passes == {0: 2, 1: 2, 2: 12}, "23 rows are two blocks; the layer that trains runs once a step"
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])

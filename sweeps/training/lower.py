@@ -21,7 +21,7 @@ BUDGET_BYTES = 512 * 2**20
 """Of what is kept on a device while no trial needs it; a base of whose rows one layer needs more is passed
 whole in every step."""
 WORTH_IT = 2
-"""Epochs from which on it pays; one took 1.1 (SmolLM2) to 1.3 times (tiny) as long (docs/performance.md)."""
+"""Epochs from which on it pays: in one no row passes the lower layers twice."""
 BLOCK = 16
 """Rows that pass the lower layers together."""
 
