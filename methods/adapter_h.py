@@ -60,10 +60,15 @@ class AdapterH(Method):
         return shape.n_layers * 2 * (2 * d * self.r + self.r + d)
 
     def label(self) -> str:
-        return f"r = {self.r}" + (f", dropout = {self.dropout:g}" if self.dropout else "")
+        return bottleneck_label(self.r, self.dropout)
+
+
+def bottleneck_label(r: int, dropout: float) -> str:
+    """As in Table 15: ``r = 8``; dropout only where there is some."""
+    return f"r = {r}" + (f", dropout = {dropout:g}" if dropout else "")
 
 
 def check_bottleneck(name: str, r: int, shape: Shape) -> None:
-    """Raise InvalidConfig where the inner width is not narrower than the model."""
+    """Raise InvalidConfig where the inner width is wider than the model."""
     if r > shape.d_model:
         raise InvalidConfig(f"{name}: r = {r} is wider than the base's d_model = {shape.d_model}")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.adapter_h import check_bottleneck
+from methods.adapter_h import bottleneck_label, check_bottleneck
 from methods.base import Edit, Method, Rows, Shape, Site, Start
 from methods.dropout import drop
 from methods.registry import register
@@ -65,4 +65,4 @@ class AdapterL(Method):
         return shape.n_layers * (2 * d * self.r + self.r + d + 2 * d)
 
     def label(self) -> str:
-        return f"r = {self.r}" + (f", dropout = {self.dropout:g}" if self.dropout else "")
+        return bottleneck_label(self.r, self.dropout)

@@ -83,6 +83,10 @@ class LoRA(Method):
         every = {matrix: int(getattr(self, f"r_{matrix}")) for matrix in MATRICES}
         return {matrix: r for matrix, r in every.items() if r}
 
+    def scale(self, r: int) -> float:
+        """The factor of an update of rank r."""
+        return self.alpha / r if self.alpha else 1.0
+
     def check(self, shape: Shape) -> None:
         for matrix, r in self.ranks.items():
             n_in, n_out = shape.matrices[matrix]
@@ -94,9 +98,7 @@ class LoRA(Method):
 
     def edits(self, start: Start) -> dict[Site, Edit]:
         return {
-            site: LowRank(
-                start, start.shape.matrices[matrix], r, self.alpha / r if self.alpha else 1.0, self.dropout
-            )
+            site: LowRank(start, start.shape.matrices[matrix], r, self.scale(r), self.dropout)
             for matrix, r in self.ranks.items()
             for site in start.shape.layer_sites(matrix)
         }

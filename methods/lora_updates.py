@@ -42,6 +42,6 @@ def low_rank_updates(method: Method, tensors: Mapping[str, Tensor]) -> list[LowR
         where, _, inner = name.partition("/")
         if inner == f"{own}A":
             layer, _, matrix = where.partition(".")
-            scale = lora.alpha / len(a) if lora.alpha else 1.0
-            updates.append(LowRankUpdate(Site(matrix, int(layer)), a, tensors[f"{where}/{own}B"], scale))
+            b = tensors[f"{where}/{own}B"]
+            updates.append(LowRankUpdate(Site(matrix, int(layer)), a, b, lora.scale(len(a))))
     return sorted(updates, key=lambda update: (update.site.layer, MATRICES.index(update.site.kind)))

@@ -37,9 +37,6 @@ class SweepTrainer:
 
 def load(base: str, dtype: str, device: str, trust_remote_code: bool) -> FrozenBase:
     """Load a base; `dtype` is ``float32`` or ``bfloat16``."""
-    import torch
+    from methods.loading import DTYPES, load_base
 
-    from methods.loading import load_base
-
-    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    return load_base(base, kinds[dtype], device, trust_remote_code)
+    return load_base(base, DTYPES[dtype], device, trust_remote_code)
