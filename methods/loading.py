@@ -12,7 +12,7 @@ import torch
 from methods.arch import supported_family
 from methods.catalog import NAMED_SHAPES, named_folders
 from methods.errors import FrontuneError, unknown_name
-from methods.frozen import FrozenBase, shape_of
+from methods.frozen import FrozenBase
 from methods.gguf import converted_gguf
 
 SMALL_FILES = {".json", ".txt", ".model", ".jinja", ".py"}
@@ -154,15 +154,3 @@ def default_device() -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-__all__ = [
-    "base_config",
-    "base_folder",
-    "default_device",
-    "fingerprint",
-    "load_base",
-    "load_tokenizer",
-    "meta_base",
-    "shape_of",
-]

@@ -181,14 +181,6 @@ def load_specs(path: Path, overrides: tuple[str, ...] = ()) -> list[SweepSpec]:
     return [check_spec(variant, where) for variant in contents]
 
 
-def load_spec(path: Path, overrides: tuple[str, ...] = ()) -> SweepSpec:
-    """Read a sweep file that holds one sweep."""
-    specs = load_specs(path, overrides)
-    if len(specs) > 1:
-        raise FrontuneError(f"sweep file '{path}' holds {len(specs)} sweeps, wanted one")
-    return specs[0]
-
-
 def check_spec(content: Mapping[str, Any], where: str) -> SweepSpec:
     """Return the sweep that plain values describe, its spaces and points read, or say what is wrong."""
     try:

@@ -67,9 +67,6 @@ class FakeStaff:
                 heard[hand], hand.says = hand.says, []
         return heard
 
-    def close(self) -> None:
-        return
-
 
 def progress(number: int, step: int) -> Progress:
     return Progress(number, step, 9, 1.0, 1.0)

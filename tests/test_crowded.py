@@ -25,9 +25,10 @@ from sweeps.training.pack import Pack
 from sweeps.training.parts import in_parts
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
-from sweeps.training.train import PackRunner, train_trial
+from sweeps.training.train import PackRunner
 from sweeps.training.trial_run import TrialRun
 from sweeps.trial import Failed, Finished, TrialEvent, TrialSpec
+from tests.alone import train_trial
 from tests.test_runner import drive, finished
 
 MakeSpec = Callable[[int], TrialSpec]

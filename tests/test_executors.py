@@ -18,8 +18,8 @@ from sweeps.executors.processes import process_crew
 from sweeps.executors.ray_crew import ray_crew
 from sweeps.executors.trainer import SweepTrainer
 from sweeps.training.recipe import Recipe
-from sweeps.training.train import train_trial
 from sweeps.trial import Failed, Finished, Progress, Rung, Scoring, TrialEvent, TrialSpec
+from tests.alone import train_trial
 from tests.events import drained, ended, first
 
 MakeExecutor = Callable[[SweepTrainer], Executor]

@@ -62,7 +62,7 @@ def _digest(file: Path) -> str:
 def test_nothing_is_trained_and_nothing_written(
     frontune: Frontune, sweep_file: SweepFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweeps.training.train.train_trial", None)
+    monkeypatch.setattr("sweeps.training.train.PackRunner", None)
     file, workspace = sweep_file(), tmp_path / "runs"
     result = frontune("plan", file, "--workspace", workspace)
     assert result.exit_code == 0, result.output

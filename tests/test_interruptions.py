@@ -31,8 +31,9 @@ from sweeps.interrupts import held_back, let_through
 from sweeps.judge import judge
 from sweeps.settings import TaskSettings
 from sweeps.training.recipe import Recipe
-from sweeps.training.train import PackRunner, train_trial
+from sweeps.training.train import PackRunner
 from sweeps.trial import Failed, Finished, TrialEvent, TrialSpec
+from tests.alone import train_trial
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import ledger_of, outcome, runs_of, trials_of
 

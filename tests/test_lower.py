@@ -19,8 +19,8 @@ from sweeps.training.lower import LowerLayers, LowerStates, lowest_layer
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
-from sweeps.training.train import train_trial
 from sweeps.trial import Finished, Rung, TrialSpec
+from tests.alone import train_trial
 from tests.bases import CONFIGS, random_base, random_rows
 
 ROWS = random_rows(23, seed=4)

@@ -31,7 +31,7 @@ from storage.ledger import Ledger
 from storage.records import Provenance, Refusal, SweepRecord, TrialRecord, TrialState
 from storage.workspace import Workspace
 from sweeps.rerun import rerun_command, sweep_file_text
-from sweeps.spec import load_spec
+from sweeps.spec import load_specs
 from tests.conftest import Frontune, SweepFile
 from tests.report_pages import MARKUP, NOW, hostile_workspace, read_page
 from tests.test_pareto import make_trial
@@ -101,13 +101,13 @@ def test_the_command_in_it_runs_the_same_sweep(finished: Path, report: Path, tmp
     command = rerun_command("small", sweep.spec)
     written = command.partition("\n")[2].rpartition("END_OF_SWEEP_FILE")[0]
     (tmp_path / "small.yaml").write_text(written, encoding="utf-8")
-    again = load_spec(tmp_path / "small.yaml").model_dump(mode="json")
+    again = load_specs(tmp_path / "small.yaml")[0].model_dump(mode="json")
     assert again | {"workspace": ""} == {**sweep.spec, "workspace": ""}
     assert "null" not in written
 
 
 def test_null_that_is_no_default_stays_in_the_sweep_file(sweep_file: SweepFile) -> None:
-    spec = load_spec(sweep_file(), ("max_failures=null",)).model_dump(mode="json")
+    spec = load_specs(sweep_file(), ("max_failures=null",))[0].model_dump(mode="json")
     assert yaml.safe_load(sweep_file_text(spec))["max_failures"] is None
 
 

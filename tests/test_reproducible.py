@@ -16,8 +16,8 @@ from sweeps.data import TaskData, prepare_data, read_examples
 from sweeps.settings import TaskSettings
 from sweeps.training.recipe import Recipe
 from sweeps.training.selection import rescore
-from sweeps.training.train import train_trial
 from sweeps.trial import Finished, Progress, Rung, TrialSpec
+from tests.alone import train_trial
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import outcome
 

@@ -16,8 +16,9 @@ from sweeps.data import TaskData
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
-from sweeps.training.train import PackRunner, train_trial
+from sweeps.training.train import PackRunner
 from sweeps.trial import Failed, Finished, Progress, Rung, TrialEvent, TrialSpec
+from tests.alone import train_trial
 
 MIXED = (
     "lora(r_q=2, r_v=2)",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.metrics.text import TEXT_METRICS, WEBNLG, text_scores
+from sweeps.metrics.text import TEXT_METRICS, Convention, text_scores
 from tests.conftest import Frontune
 from tests.test_bad_input import files_under, said
 
@@ -151,7 +151,7 @@ def test_lines_end_at_line_feeds_alone_and_scores_keep_every_digit(
         ["The cat sat down here", "", "a b c d e"],
         [["the cat sat here now"], ["a dog", "two dogs bark"], ["a b c d", "a b c d e f"]],
         metrics,
-        WEBNLG,
+        Convention(),
     )
     assert json.loads(result.stdout) == wanted.metrics
     assert 0 < wanted.metrics["bleu"] < 1

@@ -17,7 +17,7 @@ from methods.registry import known_methods
 from sweeps.catalogue import preset_files
 from sweeps.cli import main
 from sweeps.settings import RecipeSettings, TaskSettings
-from sweeps.spec import SweepSpec, check_spec, load_spec, load_specs
+from sweeps.spec import SweepSpec, check_spec, load_specs
 from sweeps.sweep_schema import sweep_schema
 from sweeps.tasks import known_tasks
 from sweeps.training.recipe import Recipe
@@ -44,6 +44,11 @@ VALID: dict[str, Any] = {
 def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
     (folder / name).write_text(text, encoding="utf-8")
     return folder / name
+
+
+def load_spec(file: Path, overrides: tuple[str, ...] = ()) -> SweepSpec:
+    (spec,) = load_specs(file, overrides)
+    return spec
 
 
 def test_a_file_of_four_keys_is_a_sweep_named_after_it_with_every_default(tmp_path: Path) -> None:

@@ -103,7 +103,6 @@ class Crew:
         self._members.clear()
         self._running.clear()
         self._came.clear()
-        self._staff.close()
         return unread
 
     def _unread(self) -> list[Finished]:

@@ -102,9 +102,6 @@ class ProcessStaff:
         ready = wait(list(by_pipe), timeout_s)
         return {hand: hand.heard() for pipe, hand in by_pipe.items() if pipe in ready}
 
-    def close(self) -> None:
-        return
-
 
 def process_crew(make_runner: MakeRunner, devices: Sequence[str], logs: Path, timeout_s: float) -> Crew:
     """Return an executor with a worker for each device."""

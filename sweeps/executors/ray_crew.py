@@ -159,9 +159,6 @@ class RayStaff:
         heard: dict[Hand, list[Message]] = {h: [Alive()] for h in by_answer.values() if not h.has_begun}
         return heard | {by_answer[each]: by_answer[each].heard() for each in ready}
 
-    def close(self) -> None:
-        return
-
 
 def ray_crew(make_runner: MakeRunner, address: str, resources: Mapping[str, float], timeout_s: float) -> Crew:
     """Return an executor on the cluster at `address`, once a worker is ready; raises FrontuneError where

@@ -47,10 +47,6 @@ class Staff(Protocol):
         """Return what workers told since, as soon as one tells something; at last `Gone` of one that is."""
         ...
 
-    def close(self) -> None:
-        """Let go of what workers needed."""
-        ...
-
 
 @dataclass(frozen=True)
 class Waiting:

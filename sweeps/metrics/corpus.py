@@ -32,11 +32,6 @@ class Corpus:
             raise FrontuneError(f"row {present.index(()) + 1}: all references are empty, wanted at least one")
         return cls(tuple(predictions), present)
 
-    @property
-    def most_references(self) -> int:
-        """References of the row that has the most."""
-        return max(map(len, self.references))
-
     def map(self, change: Callable[[str], str]) -> Corpus:
         """Return the corpus with every text changed alike."""
         return Corpus(

@@ -38,8 +38,6 @@ class Convention:
             raise FrontuneError(unknown_name("tokenization", self.tokenize, get_args(Tokenize)))
 
 
-WEBNLG = Convention()
-"""As the WebNLG Challenge 2017, whose published texts are tokenised and lower-cased."""
 E2E = Convention(tokenize="13a", ptb=True)
 """As e2e-metrics, the scripts of the E2E NLG Challenge."""
 

@@ -76,11 +76,6 @@ class Slot:
         """Whether the last step is done."""
         return self.step >= self.total_steps
 
-    @property
-    def lr(self) -> float:
-        """The learning rate of the coming step (of a sum, its common one)."""
-        return self.recipe.lr * self._factors[min(self.step, self.total_steps - 1)]
-
     def micro_batches(self) -> Iterator[Pass]:
         """The coming step's rows, in passes of at most `micro_batch` rows.
 

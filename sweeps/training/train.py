@@ -224,17 +224,6 @@ class PackRunner:
             self._emptied = False
 
 
-def train_trial(base: FrozenBase, data: TaskData, spec: TrialSpec) -> Iterator[TrialEvent]:
-    """Train one trial alone on the base, from its last rung where it had reached one."""
-    runner = PackRunner(lambda: base, data)
-    runner.submit(spec)
-    try:
-        while runner.busy:
-            yield from runner.advance()
-    finally:
-        runner.close()
-
-
 def _is_exclusive(trial: TrialSpec) -> bool:
     try:
         return parse_method(trial.method).exclusive
