@@ -1,4 +1,4 @@
-"""What many trials measured along their way, read at once."""
+"""What many trials measured, read at once: a metric along their way, or the names of all."""
 
 from __future__ import annotations
 
@@ -28,4 +28,18 @@ def curves(ledger: Ledger, sweep: str, numbers: Sequence[int], metric: str, spli
         with ledger.session() as session:
             for number, step, value in session.execute(query):
                 found.setdefault(number, []).append((step, value))
+    return found
+
+
+def metric_names(ledger: Ledger, sweep: str, split: str) -> dict[int, set[str]]:
+    """Return the names of what each trial measured on a split, by its number."""
+    found: dict[int, set[str]] = {}
+    query = (
+        select(TrialRow.number, MeasurementRow.metric)
+        .join(TrialRow, TrialRow.id == MeasurementRow.trial_id)
+        .where(TrialRow.sweep == sweep, MeasurementRow.split == split)
+    )
+    with ledger.session() as session:
+        for number, metric in session.execute(query):
+            found.setdefault(number, set()).add(metric)
     return found

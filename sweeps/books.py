@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from dashboards.imported import imported_ones
 from dashboards.pareto import pareto_front
+from storage.curves import metric_names
 from storage.lease import Lease
 from storage.ledger import Ledger
 from storage.records import (
@@ -125,6 +126,10 @@ class Books:
                 tuple(self.ledger.artifacts(sweep, number)),
             )
         )
+
+    def measured(self, split: str) -> Mapping[int, set[str]]:
+        """The names of what each trial measured on a split, by number."""
+        return self._patiently(lambda: metric_names(self.ledger, self.plan.spec.name, split))
 
     def rung(self, found: RungScore) -> None:
         """A trial was scored at a rung."""

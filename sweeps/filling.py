@@ -15,8 +15,11 @@ def fill_missing(plan: Plan, books: Books) -> None:
     Trials are of this run, of earlier ones, and reused. Where the tool is still absent, one is tried.
     """
     task, examples = plan.examples.task, plan.examples.validation
+    if not task.metrics:
+        return
+    measured = books.measured(SPLIT)
     for trial in list(books.trials.values()):
-        known = {m.metric for m in books.left_by(trial.sweep, trial.number)[0] if m.split == SPLIT}
+        known = measured.get(trial.number, set())
         if trial.state != "complete" or known.issuperset(task.metrics):
             continue
         texts = _kept_texts(trial, books)

@@ -17,6 +17,7 @@ import pytest
 
 from methods.errors import FrontuneError
 from storage import models, schema
+from storage.curves import metric_names
 from storage.imported import add_imported
 from storage.ledger import Ledger, LedgerError
 from storage.migrations import HEAD, REVISIONS, VERSION_TABLE
@@ -141,6 +142,16 @@ def test_times_come_back_in_utc_and_a_time_without_a_zone_is_refused(ledger: Led
     assert saved.tzinfo is UTC
     with pytest.raises(LedgerError, match="time without a zone"):
         ledger.save_trial(replace(TRIAL, created_at=NOON.replace(tzinfo=None)))
+
+
+def test_the_names_of_what_a_sweeps_trials_measured_come_by_split(ledger: Ledger) -> None:
+    curve = (Measurement("loss", "train", 1, 2.0), Measurement("loss", "train", 2, 1.0))
+    scores = (Measurement("bleu", "validation", 2, 0.5), Measurement("loss", "validation", 2, 1.5))
+    ledger.save_outcome(TrialOutcome(TRIAL, curve + scores))
+    ledger.save_outcome(TrialOutcome(FULL_TRIAL, curve))
+    assert metric_names(ledger, "démo", "validation") == {0: {"bleu", "loss"}}
+    assert metric_names(ledger, "démo", "train") == {0: {"loss"}, 1: {"loss"}}
+    assert metric_names(ledger, "other", "train") == {}
 
 
 def test_saving_a_trial_again_updates_it(ledger: Ledger) -> None:

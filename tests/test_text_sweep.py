@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sweeps.filling import fill_missing
 from sweeps.metrics.scores import Scores
 from sweeps.tasks.base import Example
 from sweeps.tasks.own_data import OwnData
 from tests.conftest import Frontune, SweepFile
 from tests.sweep_outcomes import ledger_of, runs_of, trials_of
+from tests.test_pareto import make_trial
 
 MakeWorkspace = Callable[[], Path]
 WORDS = ("long", "short", "round", "square", "metal", "green")
@@ -210,3 +213,22 @@ def test_a_folder_that_cannot_be_made_is_named_in_one_sentence(
     result = frontune("run", sweep, "--workspace", workspace)
     assert result.exit_code == 2
     assert "cannot make the folder" in result.stderr
+
+
+@pytest.mark.parametrize(("metrics", "asked"), [((), []), (("bleu",), ["validation"])])
+def test_what_all_trials_measured_is_asked_once_and_not_where_no_metric_can_be_missing(
+    metrics: tuple[str, ...], asked: list[str]
+) -> None:
+    questions: list[str] = []
+
+    def measured(split: str) -> dict[int, set[str]]:
+        questions.append(split)
+        return {0: {"bleu"}, 2: {"bleu", "loss"}}
+
+    states = {0: "complete", 1: "failed", 2: "complete"}
+    trials = {number: make_trial(number=number, state=state) for number, state in states.items()}
+    books: Any = SimpleNamespace(trials=trials, measured=measured)
+    examples = SimpleNamespace(task=SimpleNamespace(metrics=metrics), validation=[])
+    plan: Any = SimpleNamespace(examples=examples)
+    fill_missing(plan, books)
+    assert questions == asked
