@@ -14,6 +14,7 @@ from storage.ledger import Ledger
 from sweeps.books import ENDED
 from sweeps.calibration import Pace
 from sweeps.expected import Expected
+from sweeps.front_replicates import searched
 from sweeps.plan import Plan
 from sweeps.point import Point
 from sweeps.pruning import rung_steps
@@ -24,7 +25,8 @@ from sweeps.training.recipe import Recipe
 @dataclass(frozen=True)
 class MethodForecast:
     """`done` of the trials have ended before, `reused` are known from the ledger; tokens and seconds are of
-    the rest, the latter one trial after another. Memory is of tensors, in bytes, each trial alone."""
+    the rest, the latter one trial after another. Memory is of tensors, in bytes, each trial alone. The
+    front's further replicates are in none of them."""
 
     method: str
     title: str
@@ -123,7 +125,7 @@ class KnownTrials:
         self._plan, self._ledger = plan, ledger
         mine = ledger.trials(plan.spec.name) if ledger else []
         ended = [trial for trial in mine if trial.state in ENDED]
-        self.done = Counter(trial.method for trial in ended)
+        self.done = Counter(trial.method for trial in searched(ended, plan.spec.seeds))
         self._ended = Counter((trial.config_hash, trial.seed) for trial in ended)
         self._seen: set[tuple[str, int]] = set()
 

@@ -96,7 +96,7 @@ def undisturbed(
 
 
 def test_every_point_of_the_front_has_all_its_seeds_and_the_others_their_own(
-    undisturbed: Path, frontune: Frontune
+    undisturbed: Path, frontune: Frontune, sweep_file: SweepFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = trials_of(undisturbed)
     seeds = Counter(t.config_hash for t in trials)
@@ -109,6 +109,11 @@ def test_every_point_of_the_front_has_all_its_seeds_and_the_others_their_own(
         run.data.tags["pareto"] == str(t.config_hash in front).lower()
         for t, run in zip(trials, runs_of(undisturbed)[1], strict=True)
     )
+    monkeypatch.setattr("sweeps.plan_command.paces_of", lambda plan, expected: {})
+    asked = ("--trials", 9, "--workspace", undisturbed, "--format", "json")
+    (planned,) = json.loads(frontune("plan", sweep_file(**MORE), *asked).stdout)
+    assert [(m["trials"], m["done"]) for m in planned["methods"]] == [(3, 2)] * 3
+    assert all(m["train_tokens"] > 0 for m in planned["methods"])
     more = len(trials) - 6
     text = frontune("status", "small", "--workspace", undisturbed).stdout
     assert f"6 of 6 trials, {more} further replicates of the front" in text
