@@ -10,15 +10,19 @@ from methods.base import Method
 from methods.frozen import FrozenBase
 from sweeps.data import TaskData
 from sweeps.training.batches import Row, cut_to
+from sweeps.training.decoding import Decoding
 from sweeps.training.evaluate import batch_positions, evaluate_likelihood, evaluate_text
+from sweeps.training.generate import generate, texts_at_once
 from sweeps.training.pack import Pack
 from sweeps.training.recipe import Recipe
 from sweeps.training.slot import Slot
 
 CPU_WORK = 10e9
 """Parameters times tokens of a timed pass on a CPU: about half a second. Small bases take a full batch."""
-NEW_TOKENS = 8
-"""Of the texts that are generated to time generation."""
+DECODED = 4
+"""Tokens that texts get after their first to time decoding."""
+NO_END = -1
+"""No token's number: a text is taken to be as long as it may get."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,37 @@ def calibrate(base: FrozenBase, data: TaskData, method: Method, recipe: Recipe) 
 
 
 def _scoring_seconds(base: FrozenBase, data: TaskData, slot: Slot, room: int, limit: int) -> float:
-    """One batch, taken for its share of the real tokens; a text is taken to be as long as it may get."""
+    """One batch, taken for its share of the real tokens; of texts it gives the first token, and decoding
+    the others comes on top."""
     decoding = data.decoding
     every, _ = cut_to(data.validation, room, decoding.max_new_tokens if decoding else 0)
     rows = _some(every, min(limit, batch_positions(base.device.type, base.dtype)), len(every))
     began = time.perf_counter()
     if decoding is None:
         evaluate_likelihood(base, slot, rows, data.pad_id)
-        return (time.perf_counter() - began) * sum(r.tokens for r in every) / sum(r.tokens for r in rows)
-    short = replace(decoding, max_new_tokens=min(NEW_TOKENS, decoding.max_new_tokens))
-    evaluate_text(base, slot, rows, data.pad_id, data.eos_id, short)
-    times_longer = decoding.max_new_tokens / short.max_new_tokens
-    return (time.perf_counter() - began) * times_longer * len(every) / len(rows)
+    else:
+        evaluate_text(base, slot, rows, data.pad_id, NO_END, replace(decoding, max_new_tokens=1))
+    passed = (time.perf_counter() - began) * sum(r.tokens for r in every) / sum(r.tokens for r in rows)
+    return passed if decoding is None else passed + _decoding_seconds(base, slot, every, decoding, limit)
+
+
+def _decoding_seconds(
+    base: FrozenBase, slot: Slot, rows: Sequence[Row], decoding: Decoding, limit: int
+) -> float:
+    """The tokens after a text's first, each a pass of one position: a few of them for as many texts as are
+    generated at once, whose prompts are cut to a token because they were timed before."""
+    length = sum(len(row.prompt) for row in rows) // len(rows) + decoding.max_new_tokens
+    at_once = texts_at_once((length + sum(slot.method.virtual_tokens)) * decoding.beams, base.device.type)
+    some = rows[: max(1, min(at_once, limit // decoding.beams))]
+    asked = [(slot, [replace(row, prompt=row.prompt[-1:]) for row in some])]
+
+    def seconds(new_tokens: int) -> float:
+        began = time.perf_counter()
+        generate(base, asked, replace(decoding, max_new_tokens=new_tokens), 0, NO_END)
+        return time.perf_counter() - began
+
+    a_token = max(0.0, seconds(1 + DECODED) - seconds(1)) / DECODED
+    return a_token * (decoding.max_new_tokens - 1) * len(rows) / len(some)
 
 
 def _some(rows: Sequence[Row], tokens: int, at_most: int) -> list[Row]:

@@ -8,7 +8,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,11 +18,16 @@ import torch
 
 from dashboards.printing import print_seconds
 from methods.expression import parse_method
+from methods.frozen import FrozenBase
 from methods.loading import load_base
 from sweeps.calibration import Pace, calibrate
+from sweeps.data import TaskData
 from sweeps.expected import expected_points
 from sweeps.plan_command import notes
+from sweeps.training.decoding import Decoding
+from sweeps.training.evaluate import evaluate_text
 from sweeps.training.recipe import Recipe
+from sweeps.training.slot import Slot
 from tests.conftest import Frontune, SweepFile
 from tests.schemas import schema_of
 from tests.sweep_outcomes import trials_of
@@ -196,6 +203,25 @@ def test_calibration_times_what_a_trial_does_and_leaves_the_base_as_it_was_found
     assert min(pace.opening_seconds, pace.update_seconds, pace.token_seconds, pace.scoring_seconds) > 0
     assert all(torch.equal(before[name], tensor) for name, tensor in loaded.model.state_dict().items())
     assert not any(p.requires_grad for p in loaded.model.parameters())
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_scoring_texts_is_timed_as_what_passes_through_the_base(
+    frozen: FrozenBase, data: TaskData, monkeypatch: pytest.MonkeyPatch, beams: int
+) -> None:
+    """Positions are the clock; every text is as long as it may get."""
+    passed: list[int] = []
+    monkeypatch.setattr("sweeps.calibration.time", SimpleNamespace(perf_counter=lambda: float(sum(passed))))
+    method, recipe = parse_method("prefix_embed(l_p=2, l_i=1)"), Recipe(batch_size=4)
+    decoding = Decoding(beams=beams, max_new_tokens=32)
+    slot = Slot(frozen, method, recipe, data.train)
+    embedding = frozen.model.get_submodule(frozen.family.embedding)
+    handle = embedding.register_forward_pre_hook(lambda _, args: passed.append(args[0].numel()))
+    pace = calibrate(frozen, replace(data, decoding=decoding), method, recipe)
+    passed.clear()
+    evaluate_text(frozen, slot, data.validation, data.pad_id, -1, decoding)
+    handle.remove()
+    assert pace.scoring_seconds == pytest.approx(sum(passed), rel=0.05)
 
 
 def test_a_method_that_memory_does_not_suffice_for_has_no_time(

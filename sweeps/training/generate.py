@@ -28,6 +28,11 @@ Asked = tuple[int, int]
 """The number of a slot and of one of its rows."""
 
 
+def texts_at_once(positions: int, device: str) -> int:
+    """How many texts are generated together, of so many positions each over all of its beams."""
+    return max(1, GENERATED_POSITIONS.get(device, GENERATED_POSITIONS["cuda"]) // positions)
+
+
 def generate(
     base: FrozenBase,
     prompts: Sequence[tuple[Scorable, Sequence[Row]]],
@@ -75,8 +80,7 @@ def _batches(
     for asked in sorted(cost, key=lambda each: (-cost[each], each)):
         if room <= 0:
             batches.append([])
-            limit = GENERATED_POSITIONS.get(device, GENERATED_POSITIONS["cuda"])
-            room = max(1, limit // cost[asked])
+            room = texts_at_once(cost[asked], device)
         batches[-1].append(asked)
         room -= 1
     return [sorted(batch) for batch in batches]

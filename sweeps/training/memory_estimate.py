@@ -18,7 +18,7 @@ from sweeps.training.batches import Row, collate, plan_batches, steps_in
 from sweeps.training.candidates import collate_candidates, passed_positions
 from sweeps.training.decoding import Decoding
 from sweeps.training.evaluate import batch_positions
-from sweeps.training.generate import GENERATED_POSITIONS
+from sweeps.training.generate import texts_at_once
 from sweeps.training.live_memory import AttentionOf, LiveMemory
 from sweeps.training.pack import Pack, label_states
 from sweeps.training.recipe import Recipe
@@ -149,9 +149,8 @@ def _score(base: FrozenBase, slot: Slot, rows: Sequence[Row], device: str) -> No
 @torch.no_grad()
 def _generate(base: FrozenBase, slot: Slot, rows: Sequence[Row], device: str, decoding: Decoding) -> int:
     """Fill the cache of the longest batch in one pass and choose a token; return the bytes of the cache."""
-    positions = GENERATED_POSITIONS.get(device, GENERATED_POSITIONS["cuda"])
     longest = max(len(row.prompt) for row in rows) + sum(_virtual(slot)) + decoding.max_new_tokens
-    n_rows = min(len(rows), max(1, positions // (longest * decoding.beams)))
+    n_rows = min(len(rows), texts_at_once(longest * decoding.beams, device))
     prompts = sorted((Row(row.prompt, ()) for row in rows), key=lambda row: row.tokens)[-n_rows:]
     batch = collate(prompts * decoding.beams, _virtual(slot), pad_id=0).to(base.device)
     with base.edited([slot.place(0, batch)]):
