@@ -9,9 +9,10 @@ from typing import Any
 from methods.base import Method, Shape
 from methods.errors import FrontuneError
 from methods.expression import format_method
-from methods.loading import DTYPES, base_folder, default_device, fingerprint, load_tokenizer, meta_base
+from methods.loading import DTYPES, base_folder, fingerprint, load_tokenizer, meta_base
 from storage.records import Refusal
 from sweeps.data import Examples, TaskData, prepare_data, read_examples
+from sweeps.executors.choose import first_device
 from sweeps.matching import Match, match_all
 from sweeps.point import Point
 from sweeps.space import Space
@@ -91,7 +92,7 @@ def make_plan(spec: SweepSpec) -> Plan:
     base = meta_base(spec.base, spec.trust_remote_code, DTYPES[spec.recipe.dtype])
     tokenizer = load_tokenizer(spec.base, spec.trust_remote_code)
     data = prepare_data(examples, tokenizer)
-    memory = TrialMemory(base, data, default_device().partition(":")[0])
+    memory = TrialMemory(base, data, first_device(spec).partition(":")[0])
     matches, unmatched = _matched(spaces, spec, memory)
     if spec.match_params is not None:
         spaces = {found.method: found.space for found in matches}

@@ -8,15 +8,16 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import click
+import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from dashboards.printing import print_count, print_seconds, print_tokens
 from methods.errors import FrontuneError
-from methods.loading import default_device
 from sweeps.calibration import Pace, calibrate
 from sweeps.catalogue import sweep_file
+from sweeps.executors.choose import first_device
 from sweeps.expected import Expected, expected_points
 from sweeps.forecast import MethodForecast, forecast, middle
 from sweeps.plan import Plan
@@ -53,8 +54,12 @@ def plan_command(sweep: str, overrides: tuple[str, ...], form: PlanForm) -> None
 
 
 def paces_of(plan: Plan, expected: Sequence[Expected]) -> dict[str, Pace]:
-    """Load the base and time each method at its middle point; where memory does not suffice there is none."""
-    base, paces = loaded_once(plan.spec, default_device())(), {}
+    """Load the base and time each method at its middle point; where memory does not suffice, or there is no
+    such device here, there is none."""
+    device = first_device(plan.spec)
+    if not _is_here(device):
+        return {}
+    base, paces = loaded_once(plan.spec, device)(), {}
     costs = {each.method: middle(plan, each) for each in expected}
     # The first method is timed twice: the first step of a process pays for what all later ones have.
     for method in [*list(costs)[:1], *costs]:
@@ -65,6 +70,10 @@ def paces_of(plan: Plan, expected: Sequence[Expected]) -> dict[str, Pace]:
             if not is_out_of_memory(error):
                 raise FrontuneError(f"{method} ({cost.method.label()}) cannot train: {error}") from error
     return paces
+
+
+def _is_here(device: str) -> bool:
+    return torch.cuda.is_available() or not device.startswith("cuda")
 
 
 def as_json(plan: Plan, lines: Sequence[MethodForecast]) -> dict[str, Any]:
@@ -116,6 +125,11 @@ def notes(plan: Plan, lines: Sequence[MethodForecast]) -> list[str]:
     ]
     if plan.spaces and spec.sampler != "grid":
         said.append("what is drawn is not known yet: its tokens and time are those of typical points")
+    if spec.executor == "ray":
+        here = (
+            "that of this machine" if _is_here(plan.memory.device) else "not known: this machine has no GPU"
+        )
+        said.append(f"the cluster's time is {here}")
     if spec.pruning:
         said.append("nothing is taken to be pruned: tokens and time are the most that they can be")
     if spec.replicate_front:

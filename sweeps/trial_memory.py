@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from methods.base import Method
 from methods.errors import FrontuneError
@@ -16,7 +16,7 @@ from sweeps.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class TrialMemory:
-    """`base` is on the `meta` device, in the sweep's dtype; `device` is ``cpu`` or ``cuda``."""
+    """`base` is on the `meta` device, in the sweep's dtype; `device` is ``cpu`` or ``cuda``, the workers'."""
 
     base: FrozenBase
     data: TaskData
@@ -24,11 +24,11 @@ class TrialMemory:
     _known: dict[object, MemoryEstimate] = field(default_factory=dict)
 
     def of(self, method: Method, recipe: Recipe) -> MemoryEstimate:
-        """The estimate of a trial that the base can hold; raises FrontuneError where a method's edits cannot
-        run without values."""
+        """The estimate of a trial that the base can hold, whatever its seed; raises FrontuneError where a
+        method's edits cannot run without values."""
         key = (format_method(method), recipe.batch_size, recipe.micro_batch, recipe.steps, recipe.epochs)
         if key not in self._known:
-            self._known[key] = self._estimate(method, recipe)
+            self._known[key] = self._estimate(method, replace(recipe, seed=0))
         return self._known[key]
 
     def check(self, method: Method, recipe: Recipe, limit: int) -> None:

@@ -23,7 +23,7 @@ from methods.loading import load_base
 from sweeps.calibration import Pace, calibrate
 from sweeps.data import TaskData
 from sweeps.expected import expected_points
-from sweeps.plan_command import notes
+from sweeps.plan_command import notes, paces_of
 from sweeps.training.decoding import Decoding
 from sweeps.training.evaluate import evaluate_text
 from sweeps.training.recipe import Recipe
@@ -234,6 +234,14 @@ def test_a_method_that_memory_does_not_suffice_for_has_no_time(
     found = planned(frontune, sweep_file(), "--workspace", tmp_path / "runs")
     assert {m["seconds"] for m in found["methods"]} == {None}
     assert "unknown" in frontune("plan", sweep_file(), "--workspace", tmp_path / "runs").stdout
+
+
+def test_a_gpu_that_is_not_here_is_not_timed(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("methods.loading.load_base", None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    plan = plan_of(base, executor="ray")
+    assert paces_of(plan, expected_points(plan)) == {}
+    assert "the cluster's time is not known: this machine has no GPU" in notes(plan, [])
 
 
 def test_a_pace_adds_up_what_a_trial_consists_of() -> None:

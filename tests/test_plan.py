@@ -45,6 +45,23 @@ def test_a_plan_knows_shape_data_and_fingerprints(base: str) -> None:
     assert plan.methods == ["lora"]
 
 
+@pytest.mark.parametrize(
+    ("here", "where", "device"),
+    [
+        ("cuda:0", {"devices": "auto"}, "cuda"),
+        ("cuda:0", {"devices": "cpu"}, "cpu"),
+        ("cuda:0", {"executor": "processes", "devices": ["cpu", "cpu"]}, "cpu"),
+        ("cuda:0", {"executor": "ray", "resources": {"cpu": 1}}, "cpu"),
+        ("cpu", {"executor": "ray", "resources": {"gpu": 0.5}}, "cuda"),
+    ],
+)
+def test_memory_is_that_of_the_device_that_the_sweep_asks_for(
+    base: str, monkeypatch: pytest.MonkeyPatch, here: str, where: dict[str, Any], device: str
+) -> None:
+    monkeypatch.setenv("FRONTUNE_DEVICE", here)
+    assert plan_of(base, **where).memory.device == device
+
+
 def test_explicit_points_that_the_base_cannot_hold_are_refused_and_the_rest_is_kept(base: str) -> None:
     points = ["lora(r_q=17)", "lora(r_q=16)", "prefix_layer(l_p=63)", "ft_top2(n_layers=3)", "fine_tune"]
     plan = plan_of(base, methods=None, points=points, max_trainable_params=9000)

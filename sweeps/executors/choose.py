@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storage.workspace import Workspace
 from sweeps.executors.base import Executor, MakeRunner
-from sweeps.executors.devices import devices_of
+from sweeps.executors.devices import device_of, devices_of
 from sweeps.executors.inline import InlineExecutor
 from sweeps.where import WhereItRuns
 
@@ -18,6 +18,11 @@ def chosen_devices(where: WhereItRuns) -> tuple[str, ...]:
         return (check_cluster(where.address, where.resources),)
     devices = devices_of(where.devices)
     return devices[:1] if where.executor == "inline" else devices
+
+
+def first_device(where: WhereItRuns) -> str:
+    """What the first worker calls its device; a cluster's need not be one of this machine's."""
+    return device_of(where.resources) if where.executor == "ray" else devices_of(where.devices)[0]
 
 
 def make_executor(where: WhereItRuns, make_runner: MakeRunner, workspace: Workspace, sweep: str) -> Executor:

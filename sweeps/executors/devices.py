@@ -32,6 +32,11 @@ def devices_of(wanted: Devices) -> tuple[str, ...]:
     return tuple(names)
 
 
+def device_of(resources: Mapping[str, float]) -> str:
+    """Return what a worker of a cluster calls its device."""
+    return "cuda:0" if resources.get("gpu") else "cpu"
+
+
 def confined(
     devices: Sequence[str], place: int, outer: Mapping[str, str] = os.environ
 ) -> tuple[str, dict[str, str]]:

@@ -14,6 +14,7 @@ from methods.errors import FrontuneError
 from storage.checkpoints import NoSpace, Unwritable, save_content
 from sweeps.executors.base import MakeRunner
 from sweeps.executors.crew import Crew
+from sweeps.executors.devices import device_of
 from sweeps.executors.messages import Alive, Broken, Cancel, Command, Gone, Happened, Message, Room, Submit
 from sweeps.executors.ray_cluster import connected, living_nodes
 from sweeps.executors.ray_worker import RayWorker
@@ -143,7 +144,7 @@ class RayStaff:
             resources=own,
             max_restarts=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
-        ).remote(self._maker, "cuda:0" if self._resources.get("gpu") else "cpu")
+        ).remote(self._maker, device_of(self._resources))
         return RayHand(self._ray, f"worker {place} on {self._addresses[node]}", node, actor)
 
     def listen(self, hands: Sequence[Hand], timeout_s: float) -> Mapping[Hand, list[Message]]:
