@@ -58,6 +58,19 @@ def test_a_pack_grows_only_where_memory_has_room_and_shrinks_where_it_did_not_su
     growth.shrink(2)
     run_full(growth, 10_000)
     assert growth.limit == 2
+    growth.shrink(3)
+    assert growth.limit == 2, "that three fit is not learned from where three do not"
+
+
+def test_a_trial_that_is_too_large_alone_says_nothing_of_how_many_others_fit() -> None:
+    growth = Growth(limit=4)
+    for slots in (3, 1):
+        growth.shrink(slots)
+    growth.restore()
+    run_full(growth, 100)
+    assert growth.limit == 8
+    growth.shrink(6)
+    assert growth.limit == 6
 
 
 def test_a_number_that_the_user_gave_is_kept() -> None:

@@ -205,6 +205,47 @@ def test_a_pack_that_memory_does_not_suffice_for_shrinks_and_loses_nothing(
         assert mine.train_tokens == alone.train_tokens
 
 
+def too_large(monkeypatch: pytest.MonkeyPatch, *, alone: bool) -> list[int]:
+    """Memory suffices for no pass with a step of nine rows, or for none with others; the sizes of the passes
+    that it suffices for are noted."""
+    real, passes = Pack._losses, list[int]()
+
+    def losses(pack: Pack, turn: Any) -> Any:
+        if (alone or len(turn) > 1) and any(slot.recipe.batch_size == 9 for slot, _ in turn):
+            raise torch.OutOfMemoryError("simulated")
+        passes.append(len(turn))
+        return real(pack, turn)
+
+    monkeypatch.setattr(Pack, "_losses", losses)
+    return passes
+
+
+def test_a_trial_that_is_too_large_alone_takes_neither_passes_nor_slots_from_the_others(
+    frozen: FrozenBase, data: TaskData, make_spec: Callable[..., TrialSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = too_large(monkeypatch, alone=True)
+    trials = [make_spec(i, MIXED[i % 6], batch_size=9 if i == 1 else 4) for i in range(11)]
+    runner = PackRunner(lambda: frozen, data, 4)
+    events = drive(runner, trials)
+    assert {e.number: e.kind for e in events if isinstance(e, Failed)} == {1: "out_of_memory"}
+    assert finished(events).keys() == set(range(11)) - {1}
+    assert passes[:5] == [1, 2, 3, 3, 3], "only the step that finds it out is taken apart"
+    assert passes[-4:] == [4] * 4, "it has failed alone, and there are four slots again"
+    assert runner.capacity == 4
+
+
+def test_passes_are_whole_again_once_the_trial_has_ended_that_needed_one_of_its_own(
+    frozen: FrozenBase, data: TaskData, make_spec: Callable[..., TrialSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = too_large(monkeypatch, alone=False)
+    sizes = {0: (6, 4), 1: (2, 9), 2: (6, 4)}
+    trials = [make_spec(i, MIXED[i], steps=steps, batch_size=rows) for i, (steps, rows) in sizes.items()]
+    runner = PackRunner(lambda: frozen, data, 3)
+    assert finished(drive(runner, trials)).keys() == {0, 1, 2}
+    assert passes == [1, 1, 1] * 2 + [2] * 4
+    assert runner.capacity == 3
+
+
 def test_a_trial_that_diverges_ends_alone(
     frozen: FrozenBase, data: TaskData, make_spec: Callable[..., TrialSpec]
 ) -> None:

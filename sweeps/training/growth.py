@@ -33,6 +33,7 @@ class Growth:
     is_fixed: bool = False
     _rates: list[float] = field(default_factory=list)
     _best: tuple[float, int] = (0.0, 1)
+    _before: tuple[int, int] | None = None
 
     @classmethod
     def fixed(cls, slots: int) -> Growth:
@@ -64,7 +65,14 @@ class Growth:
 
     def shrink(self, slots: int) -> None:
         """Memory did not suffice for more than so many."""
-        self.limit = self.most = max(1, slots)
+        self._before = self._before or (self.limit, self.most)
+        self.limit = self.most = max(1, min(slots, self.limit))
+
+    def restore(self) -> None:
+        """It was a trial that is too large alone: of how many others fit, nothing was learned."""
+        if self._before is not None:
+            self.limit, self.most = self._before
+            self._before = None
 
 
 def room_on(device: torch.device, before: int) -> Callable[[], bool]:

@@ -20,12 +20,12 @@ def in_halves(
     work: Callable[[Sequence[TrialRun]], Mapping[int, R | Failed]],
     device: torch.device,
     no_memory: FailureKind = "too_large",
-    too_many: Callable[[int], None] = lambda fitting: None,
+    too_many: Callable[[Sequence[TrialRun]], None] = lambda runs: None,
 ) -> dict[int, R | Failed]:
     """Return what the work gave for each trial, by number, or how the trial failed.
 
-    `too_many` is told how many may fit where memory did not suffice for several, `no_memory` is what a
-    failure is called where it did not for one. Raises DeviceLost where an error is the device's.
+    `too_many` is told of several that memory did not suffice for, `no_memory` is what a failure is called
+    where it did not for one. Raises DeviceLost where an error is the device's.
     """
     try:
         return dict(work(runs))
@@ -34,7 +34,7 @@ def in_halves(
         if len(runs) == 1:
             return {runs[0].spec.number: failed(runs[0].spec.number, error, no_memory)}
         if is_out_of_memory(error):
-            too_many(len(runs) // 2)
+            too_many(runs)
     # Not before: the error holds the tensors of the pass that failed.
     release_memory(device)
     half, rest = len(runs) // 2, (work, device, no_memory, too_many)

@@ -36,7 +36,8 @@ class PackRunner:
     def __init__(self, base: Callable[[], FrozenBase], data: TaskData, slots: int | None = 1) -> None:
         self._base, self._data = base, data
         self._growth = Growth() if slots is None else Growth.fixed(slots)
-        self._together = self._growth.most
+        self._together: int | None = None
+        self._too_many: frozenset[int] = frozenset()
         self._emptied = False
         self._lower: LowerLayers | None = None
         self._has_told_untrained = False
@@ -134,6 +135,8 @@ class PackRunner:
         fewer, and then begins again from its last rung."""
         self._end(trial.number)
         if among == 1 or found.kind not in NO_MEMORY:
+            if found.kind in NO_MEMORY:
+                self._growth.restore()
             yield found
             return
         release_memory(self._base().device)
@@ -164,7 +167,7 @@ class PackRunner:
         failures: dict[int, Failed] = {}
         while runs:
             some, device = runs[: self._together], self._base().device
-            failures |= in_halves(some, self._step_together, device, "out_of_memory", self._too_many)
+            failures |= in_halves(some, self._step_together, device, "out_of_memory", self._shrink_passes)
             runs = runs[len(some) :]
         return failures
 
@@ -174,9 +177,12 @@ class PackRunner:
         numbers = {run.spec.number: run.slot for run in runs if run.slot in errors}
         return {number: failed(number, errors[slot], "out_of_memory") for number, slot in numbers.items()}
 
-    def _too_many(self, fitting: int) -> None:
-        self._together = fitting
-        self._growth.shrink(fitting)
+    def _shrink_passes(self, runs: Sequence[TrialRun]) -> None:
+        """Memory did not suffice for one pass of these: until one of them has ended, passes are of half as
+        many. Who is too large for any is put back at once, so that the others' stay as they were."""
+        half = len(runs) // 2
+        if self._together is None or half < self._together:
+            self._together, self._too_many = half, frozenset(run.spec.number for run in runs)
 
     def _after_step(self, runs: Sequence[TrialRun]) -> Iterator[TrialEvent]:
         """Score those that want it, together, and let each go on to what its step leads to."""
@@ -220,6 +226,8 @@ class PackRunner:
         run = self._runs.pop(number, None)
         if run is not None:
             run.slot.close()
+        if number in self._too_many:
+            self._together, self._too_many = None, frozenset()
         if not self._runs and not any(map(_is_exclusive, self._waiting)):
             self._emptied = False
 
