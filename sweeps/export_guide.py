@@ -26,7 +26,7 @@ def with_peft(to: Path, trust: bool) -> list[str]:
     """Return the lines of Python that need PEFT, which finds the base by the folder's own configuration."""
     return [
         "from peft import AutoPeftModelForCausalLM",
-        f"model = AutoPeftModelForCausalLM.from_pretrained({str(to)!r}{_trusting(trust)})",
+        f"model = AutoPeftModelForCausalLM.from_pretrained({str(to)!r}, dtype='float32'{_trusting(trust)})",
     ]
 
 
@@ -37,7 +37,7 @@ def readme(kept: Kept, trial: TrialRecord, to: Path, trust: bool, no_peft: str) 
     if no_peft:
         peft = f"There is no PEFT checkpoint: {no_peft}."
     else:
-        loaded = f"AutoModelForCausalLM.from_pretrained({place!r}{_trusting(trust)})"
+        loaded = f"AutoModelForCausalLM.from_pretrained({place!r}, dtype='float32'{_trusting(trust)})"
         peft = (
             f"With PEFT:\n\n{_code(with_peft(to, trust))}\n\n"
             "It finds the base by `adapter_config.json`. Where that lies elsewhere, load it first, here by\n"

@@ -165,6 +165,7 @@ def test_methods_tasks_presets_and_versions_are_listed(frontune: Frontune) -> No
     assert all(f"{name}  ({task.metric}): " in tasks for name, task in known_tasks().items())
     presets = ok(frontune, "presets")
     # 14 trials of 125 steps of 8 rows of 49 tokens.
+    assert "demo: demo on tiny, 18 trials, about 328 k training tokens\n" in presets
     assert "mnli-smollm2: mnli on smollm2-135m, 14 trials, about 686 k training tokens\n" in presets
     assert "table14: webnlg on gpt2-medium, gpt2-large, 33 trials, about " in presets
     assert ok(frontune, "presets", "show", "demo") == preset_files()["demo"].read_text()

@@ -173,7 +173,7 @@ def test_the_command_writes_a_folder_that_peft_and_methods_load_or_a_model(
 
     done = export(0, "lora")
     assert done.exit_code == 0, done.output
-    assert f"AutoPeftModelForCausalLM.from_pretrained({str(tmp_path / 'lora')!r})" in done.stdout
+    assert f"AutoPeftModelForCausalLM.from_pretrained({str(tmp_path / 'lora')!r}, dtype=" in done.stdout
     about = json.loads((tmp_path / "lora" / "frontune.json").read_text())
     assert (about["sweep"], about["number"], about["base"]) == ("small", 0, base)
     loaded, tokens = load_base(base), torch.tensor([[5, 6, 7]])
