@@ -20,11 +20,13 @@ from tests.benchmarks.pruning_rules import Rule
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial as it ended: the steps that it took, and its score where it was not stopped."""
+    """A trial as it ended: the steps that it took, and its score where it was not stopped and did not
+    diverge."""
 
     trainable_params: int
     steps: int
     score: float | None
+    is_pruned: bool = False
 
 
 def main(tasks: Sequence[str], together: bool) -> None:
@@ -42,11 +44,12 @@ def play(table: CurveTable, rule: Rule, order: int, together: bool = False) -> R
     curves = [curve for curve in table.curves if together or curve.seed == seed]
     shuffled, rungs = list(curves), rule.rungs(table.total_steps)
     random.Random(order).shuffle(shuffled)
-    ended = [_end(n, curve, rungs, table.total_steps) for n, curve in enumerate(shuffled)]
+    ended = [end(n, curve, rungs, table.total_steps) for n, curve in enumerate(shuffled)]
     return shares(table, curves, [(each.trainable_params, each.steps, each.score) for each in ended])
 
 
-def _end(number: int, curve: Curve, rungs: Rungs | None, total: int) -> Ended:
+def end(number: int, curve: Curve, rungs: Rungs | None, total: int) -> Ended:
+    """Have one trial reach its rungs."""
     params, steps = curve.trainable_params, rung_steps(total, rungs.reduction) if rungs else ()
     for step in steps:
         if step not in curve.scores:
@@ -54,7 +57,7 @@ def _end(number: int, curve: Curve, rungs: Rungs | None, total: int) -> Ended:
         assert rungs is not None
         found = RungScore(number, rung_number(step, steps), step, curve.scores[step], curve.losses.get(step))
         if not rungs.reach(found, params):
-            return Ended(params, step, None)
+            return Ended(params, step, None, is_pruned=True)
     return Ended(params, total, curve.scores.get(total))
 
 
