@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dashboards.figure_layout import GREY, NOTE_SIZE_PX, layout, say, score_axis, score_scale
+from dashboards.figure_layout import GREY, INK, NOTE_SIZE_PX, layout, say, score_axis, score_scale
 from dashboards.front_band import BandStep, front_band
-from dashboards.front_labels import GAP_PX, LABEL_SIZE_PX, place_labels
+from dashboards.front_labels import GAP_PX, LABEL_SIZE_PX, PLOT_PX, Axes, Line, place_labels
 from dashboards.plot_files import write_plot
 from dashboards.points import Point, front_steps, plotly_text, pruned_points, tradeoff_points
 from dashboards.printing import print_score
@@ -48,12 +48,13 @@ def plot_tradeoff(
     pruned: Sequence[Point] = (),
     band: Sequence[BandStep] = (),
     untrained: float | None = None,
+    plot_px: tuple[float, float] = PLOT_PX,
 ) -> go.Figure:
     """Draw the points on a logarithmic axis of parameters, with the Pareto front as a step line.
 
     `pruned` trials are faint; `band` is how far the front may move (`front_band`). Points of 0 parameters
     have no place on that axis: the best of them is a dotted horizontal line instead, and so is the score of
-    the `untrained` base.
+    the `untrained` base. Labels are those for which there is room in a plot of `plot_px`.
     """
     import plotly.graph_objects as go
 
@@ -64,11 +65,16 @@ def plot_tradeoff(
         return say(figure, "no completed trial yet")
     y_range = _y_range(points, pruned, untrained)
     figure.update_yaxes(range=y_range)
-    drawn = [p for p in points if p.trainable_params > 0]
+    drawn, lines = [p for p in points if p.trainable_params > 0], _lines(points, first.metric, untrained)
     if drawn or pruned:
         figure.update_xaxes(**x_scale([p.trainable_params for p in drawn or pruned]))
-        figure.add_traces(_traces(drawn, pruned, band, y_range))
-    _add_lines(figure, points, first.metric, untrained)
+        figure.add_traces(_traces(drawn, pruned, band))
+    if any(p.is_pareto for p in drawn):
+        x_range = _x_range([p.trainable_params for p in drawn])
+        axes = Axes(x_range, y_range, score_scale(first.metric), plot_px)
+        figure.add_scatter(**_front_text(drawn, pruned, lines, axes))
+    for line in lines:
+        _add_line(figure, line, score_scale(first.metric))
     return figure
 
 
@@ -82,9 +88,7 @@ def x_scale(params: Sequence[int]) -> dict[str, Any]:
     return {"range": (low, high), "nticks": ticks, "tickformat": tick_format}
 
 
-def _traces(
-    drawn: Sequence[Point], pruned: Sequence[Point], band: Sequence[BandStep], y_range: tuple[float, float]
-) -> list[Any]:
+def _traces(drawn: Sequence[Point], pruned: Sequence[Point], band: Sequence[BandStep]) -> list[Any]:
     import plotly.graph_objects as go
 
     crowd = len(drawn) + len(pruned) > MOST_DRAWN_AS_SVG
@@ -100,7 +104,7 @@ def _traces(
     for (source, _, _), mine in groups.items():
         of_group = [paper_trace(mine)] if source else method_traces(mine, crowd)
         traces += [marks(**trace) for trace in of_group]
-    return [*traces, go.Scatter(**_front_text(drawn, own, y_range))] if own else traces
+    return traces
 
 
 def _x_range(params: Sequence[int]) -> tuple[float, float]:
@@ -117,48 +121,53 @@ def _y_range(
     lines = [] if untrained is None else [scale * untrained]
     low = min([*(scale * (p.score - (p.std or 0.0)) for p in every), *lines])
     high = max([*(scale * (p.score + (p.std or 0.0)) for p in every), *lines])
-    margin = max(0.06 * (high - low), 0.01 * scale)
-    return low - margin, high + 1.3 * margin
+    # Room for a label below and above.
+    margin = max(0.08 * (high - low), 0.01 * scale)
+    return low - margin, high + margin
 
 
-def _front_text(drawn: Sequence[Point], own: Sequence[Point], y_range: tuple[float, float]) -> dict[str, Any]:
-    scale = score_scale(own[0].metric)
-    labels = place_labels(own, scale, _x_range([p.trainable_params for p in drawn]), y_range)
+def _front_text(
+    drawn: Sequence[Point], pruned: Sequence[Point], lines: Sequence[Line], axes: Axes
+) -> dict[str, Any]:
+    own, others = [p for p in drawn if not p.source], [p for p in drawn if p.source]
+    labels = place_labels(own, [*others, *pruned], axes, lines)
     return {
         "x": [label.point.trainable_params for label in labels],
-        "y": [scale * label.point.score for label in labels],
+        "y": [axes.scale * label.point.score for label in labels],
         # The invisible marker is what plotly keeps the text away from.
         "mode": "markers+text",
         "marker": {"opacity": 0, "size": GAP_PX},
         "text": [label.text for label in labels],
-        "textposition": [f"top {label.side}" for label in labels],
-        "textfont": {"size": LABEL_SIZE_PX, "color": GREY},
+        "textposition": [label.side for label in labels],
+        "textfont": {"size": LABEL_SIZE_PX, "color": INK},
         "hoverinfo": "skip",
         "showlegend": False,
     }
 
 
-def _add_lines(figure: go.Figure, points: Sequence[Point], metric: str, untrained: float | None) -> None:
+def _lines(points: Sequence[Point], metric: str, untrained: float | None) -> list[Line]:
     """What to compare with: the best full fine-tuning, and the base as it is."""
+    found = []
     full = [p for p in points if p.method == "fine_tune" and not p.source]
     if full and len(full) < len(points):
         best = max(full, key=lambda p: p.score)
-        _add_line(figure, best.score, f"{best.title}: {_score(best)}", best.metric, "dash", "top left")
+        found.append(Line(best.score, f"{best.title}: {_score(best)}", "dash", "top left"))
     of_nothing = max((p for p in points if p.trainable_params == 0), key=lambda p: p.score, default=None)
     if untrained is not None:
         text = f"Untrained base: {print_score(untrained, None, metric)}"
-        _add_line(figure, untrained, text, metric, "dot", "bottom right")
+        found.append(Line(untrained, text, "dot", "bottom right"))
     elif of_nothing is not None:
         text = f"0 parameters: {_score(of_nothing)}"
-        _add_line(figure, of_nothing.score, text, of_nothing.metric, "dot", "bottom right")
+        found.append(Line(of_nothing.score, text, "dot", "bottom right"))
+    return found
 
 
-def _add_line(figure: go.Figure, score: float, text: str, metric: str, dash: str, position: str) -> None:
+def _add_line(figure: go.Figure, line: Line, scale: float) -> None:
     figure.add_hline(
-        y=score_scale(metric) * score,
-        line={"color": GREY, "width": 1.2, "dash": dash},
-        annotation_text=plotly_text(text),
-        annotation_position=position,
+        y=scale * line.score,
+        line={"color": GREY, "width": 1.2, "dash": line.dash},
+        annotation_text=plotly_text(line.text),
+        annotation_position=line.position,
         annotation_font={"size": NOTE_SIZE_PX, "color": GREY},
     )
 

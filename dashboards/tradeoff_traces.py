@@ -56,7 +56,9 @@ def method_traces(points: Sequence[Point], crowd: bool) -> list[dict[str, Any]]:
     look = look_of(points[0])
     scale = score_scale(points[0].metric)
     repeated = [p for p in points if p.std is not None and (p.is_pareto or not crowd)]
-    faded = 0.2 if crowd else 0.5
+    is_hollow = points[0].imported_from is not None
+    # An outline is so thin that it may not fade as much.
+    faded = 0.2 if crowd else 0.9 if is_hollow else 0.6
     shared = {"legendgroup": _legend_group(points[0]), "mode": "markers", "showlegend": False}
     spread = {
         "x": [p.trainable_params for p in repeated],
@@ -77,13 +79,21 @@ def method_traces(points: Sequence[Point], crowd: bool) -> list[dict[str, Any]]:
             "color": look.color,
             "size": [FRONT_SIZE_PX if p.is_pareto else 6 if crowd else 9 for p in points],
             "opacity": [1.0 if p.is_pareto else faded for p in points],
-            "line": {"color": INK, "width": [1.4 if p.is_pareto else 0.0 for p in points]},
+            "line": {"color": INK, "width": [_edge_px(p, is_hollow) for p in points]},
         },
     }
     # Without an entry of its own the legend shows the method's first point, faded if it is not on the front.
-    name = points[0].title if points[0].imported_from is None else f"{points[0].title} (imported)"
-    entry = legend_entry(name, {"symbol": look.symbol, "color": look.color, "size": FRONT_SIZE_PX})
+    name = f"{points[0].title} (imported)" if is_hollow else points[0].title
+    marker = {"symbol": look.symbol, "color": look.color, "size": FRONT_SIZE_PX}
+    entry = legend_entry(name, {**marker, "line": {"width": 2.0 if is_hollow else 0.0}})
     return [shared | spread, shared | markers, shared | entry]
+
+
+def _edge_px(point: Point, is_hollow: bool) -> float:
+    """A hollow marker is nothing but its edge."""
+    if is_hollow:
+        return 2.2 if point.is_pareto else 1.8
+    return 1.4 if point.is_pareto else 0.0
 
 
 def _legend_group(point: Point) -> str:

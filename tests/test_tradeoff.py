@@ -12,7 +12,7 @@ import pytest
 from choreographer.browsers.chromium import Chromium
 
 from dashboards.front_band import BandStep
-from dashboards.front_labels import place_labels
+from dashboards.front_labels import Axes, Line, brief, place_labels
 from dashboards.points import pruned_points
 from dashboards.tradeoff import (
     MOST_DRAWN_AS_SVG,
@@ -222,17 +222,40 @@ def test_metrics_that_are_no_percentages_keep_their_scale() -> None:
     assert any(t.hovertext and t.y[0] == 0.4 for t in figure.data)
 
 
-def test_labels_go_to_front_points_only_and_one_that_does_not_fit_is_left_out() -> None:
-    points = tradeoff_points(
-        [
-            make_trial(number=0, trainable_params=1000, score=0.5, label="a"),
-            make_trial(number=1, trainable_params=1001, score=0.501, label="b" * 200),
-            make_trial(number=2, trainable_params=90_000, score=0.9, label="c" * 40),
-            make_trial(number=3, trainable_params=95_000, score=0.8, label="d"),
+@pytest.mark.parametrize(
+    ("title", "label", "text"),
+    [
+        ("LoRA", "r_q = r_v = 4", "LoRA r=4"),
+        ("LoRA+PE", "r_q = r_v = 1, alpha = 16, l_p = 4, l_i = 0", "LoRA+PE r=1, l_p=4"),
+        ("LoRA", "r_q = 1, r_v = r_o = 2", "LoRA r_q=1, r_v=r_o=2"),
+        ("IA3", "keys = False, values = True", "IA3"),
+        ("Fine-Tune", "", "Fine-Tune"),
+        ("P", f"{'x' * 40} = 2", "P"),
+    ],
+)
+def test_a_label_is_the_method_and_what_makes_it_large(title: str, label: str, text: str) -> None:
+    (point,) = tradeoff_points([make_trial(title=title, label=label)])
+    assert brief(point) == text
+
+
+def test_labels_stand_at_their_own_point_of_the_front_or_are_left_out() -> None:
+    front = ((1000, 0.5), (1300, 0.52), (90_000, 0.9))
+    below = ((95_000, 0.8), (1200, 0.47))
+
+    def sides(*pairs: tuple[int, float], lines: tuple[Line, ...] = ()) -> dict[int, str]:
+        trials = [
+            make_trial(number=n, config_hash=f"c{n}", label="r = 1", trainable_params=params, score=score)
+            for n, (params, score) in enumerate(pairs)
         ]
-    )
-    labels = place_labels(points, 100.0, (2.9, 5.1), (45.0, 95.0))
-    assert [label.point.label[0] for label in labels] == ["c", "a"]
+        axes = Axes((2.9, 5.1), (45.0, 95.0), 100.0)
+        labels = place_labels(tradeoff_points(trials), [], axes, lines)
+        return {label.point.trainable_params: label.side for label in labels}
+
+    # At the left edge there is room below alone, and none where another point would be nearer.
+    assert sides(*front, below[0]) == {90_000: "top left", 1300: "top left", 1000: "bottom right"}
+    assert sides(*front, *below) == {90_000: "top left", 1300: "top left"}
+    line = Line(0.52, "Fine-Tune: 52.0", "dash", "top left")
+    assert sides(*front[1:], lines=(line,)) == {90_000: "top left", 1300: "bottom right"}
 
 
 def test_a_plot_of_nothing_says_so() -> None:

@@ -16,6 +16,9 @@ from storage.records import TrialRecord
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+PANEL_PX = 440.0, 250.0
+"""The plot of one of two panels beside each other is at least so wide and high."""
+
 
 @dataclass(frozen=True)
 class Filters:
@@ -68,4 +71,5 @@ def front_figure(
         pruned_points(chosen) if filters.shows_state("pruned") else [],
         front_band(groups) if len(drawn) == len(points) else [],
         untrained,
+        PANEL_PX,
     )
