@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from dashboards.fitted_table import FittedTable
 from dashboards.imported import trial_names
-from dashboards.rich_table import rich_table
 from dashboards.table15 import MARK, TableRow, lines_under, table_cells
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Cells = tuple[list[str], list[list[str]], set[tuple[int, int]]]
 
@@ -24,6 +20,6 @@ def front_cells(rows: Sequence[TableRow], score: str = "Score") -> Cells:
     return ["Trial", *headings[:shown]], lines, {(row, column + 1) for row, column in best}
 
 
-def render_front_rows(rows: Sequence[TableRow], score: str = "Score") -> Table:
+def render_front_rows(rows: Sequence[TableRow], score: str = "Score") -> FittedTable:
     """Return the table, a line between methods."""
-    return rich_table(*front_cells(rows, score), "\n".join(lines_under(rows, "")), n_names=3)
+    return FittedTable(*front_cells(rows, score), "\n".join(lines_under(rows, "")), n_names=3)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from dashboards.fitted_table import FittedTable
 from dashboards.imported import trial_names
 from dashboards.pareto import front_of
 from dashboards.printing import one_line, print_score, score_title
@@ -13,9 +13,6 @@ from dashboards.replicates import Cost, Replicates, replicates
 from dashboards.table15 import MARK
 from methods.errors import FrontuneError, unknown_name
 from storage.records import Measurement, TrialRecord
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 COST_TITLES: dict[Cost, str] = {
     "trainable_params": "# Trainable Parameters",
@@ -43,30 +40,22 @@ def scored_by(
     return [replace(t, metric=metric, score=values.get(t.number, {}).get(metric)) for t in trials]
 
 
-def render_front(trials: Sequence[TrialRecord], cost: Cost, every: bool = False) -> Table:
+def render_front(trials: Sequence[TrialRecord], cost: Cost, every: bool = False) -> FittedTable:
     """Return the front's configurations for a terminal, or all whose cost is known, seeds averaged, ordered
     by cost."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     groups = replicates(trials)
     front = front_of(groups, cost)
     score = score_title(front[0].first.task, front[0].first.metric) if front else "Score"
-    table = Table(box=box.SIMPLE_HEAD)
     headings = ["Trial", "Method", "Hyperparameters", COST_TITLES[cost], one_line(score)]
     if cost != "trainable_params":
         headings.insert(3, COST_TITLES["trainable_params"])
-    headings += ["Front"] if every else []
-    for heading in headings:
-        text = heading in ("Method", "Hyperparameters")
-        table.add_column(Text(heading), justify="left" if text else "right")
     best = {group.first.config_hash for group in front}
     known = [group for group in groups if group.cost(cost) is not None]
+    rows = []
     for group in sorted(known, key=lambda g: g.cost(cost) or 0.0) if every else front:
         mark = MARK if group.first.config_hash in best else ""
-        table.add_row(*map(Text, [*_cells(group, cost), *([mark] if every else [])]))
-    return table
+        rows.append([*_cells(group, cost), *([mark] if every else [])])
+    return FittedTable([*headings, *(["Front"] if every else [])], rows, set(), n_names=3)
 
 
 def _cells(group: Replicates, cost: Cost) -> list[str]:

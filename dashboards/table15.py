@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 from dashboards.appearance import method_order
+from dashboards.fitted_table import FittedTable
 from dashboards.front_probability import front_probabilities
 from dashboards.imported import note_of_files
 from dashboards.latex import render_latex
@@ -17,11 +17,7 @@ from dashboards.pareto import direction, front_of
 from dashboards.pareto_csv import csv_cell, csv_text
 from dashboards.printing import one_line, print_count, print_lr, print_score, print_seeds, score_title
 from dashboards.replicates import Replicates, partly_pruned, replicates, scored
-from dashboards.rich_table import rich_table
 from storage.records import TrialRecord, TrialState
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 MARK = "✓"
 _NOT_SHOWN: tuple[TrialState, ...] = ("failed", "infeasible", "pruned", "interrupted", "running")
@@ -95,9 +91,9 @@ def not_shown(trials: Iterable[TrialRecord]) -> str:
     return f"{', '.join(parts)}, not shown" if parts else ""
 
 
-def render_rich(rows: Sequence[TableRow], footer: str = "") -> Table:
+def render_rich(rows: Sequence[TableRow], footer: str = "") -> FittedTable:
     """Return the table for a terminal; a line divides the methods, the best score is bold."""
-    return rich_table(*table_cells(rows), "\n".join(lines_under(rows, footer)))
+    return FittedTable(*table_cells(rows), "\n".join(lines_under(rows, footer)))
 
 
 def render_markdown(rows: Sequence[TableRow], footer: str = "") -> str:

@@ -21,6 +21,7 @@ from sweeps.catalogue import sweep_file
 from sweeps.display import refusal_line
 from sweeps.front_replicates import searched
 from sweeps.interrupts import terminable
+from sweeps.line_breaks import broken
 from sweeps.pareto import print_front
 
 if TYPE_CHECKING:
@@ -88,12 +89,13 @@ def _print_results(done: SweepRun, plan: Plan) -> int:
 
 def list_command(workspace: str) -> None:
     """A line for each sweep."""
-    ledger = _ledger(workspace)
+    ledger, console = _ledger(workspace), Console()
     for sweep in ledger.sweeps():
         states = Counter(shown_state(each) for each in ledger.results(sweep.name))
         counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no trials"
         begun = f"begun {sweep.created_at:%Y-%m-%d %H:%M} UTC"
-        click.echo(one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {counts}, {begun}"))
+        line = one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {counts}, {begun}")
+        click.echo(broken(line, console))
 
 
 def status_command(name: str, workspace: str) -> None:
@@ -113,17 +115,16 @@ def _print_status(sweep: SweepRecord, results: list[TrialRecord], refusals: list
     own = searched(trials, seeds if isinstance(seeds, list) else [0])
     of = f" of {budget}" if isinstance(budget, int) and budget >= len(own) else ""
     more = f", {len(trials) - len(own)} further replicates of the front" if len(trials) > len(own) else ""
-    click.echo(one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {len(own)}{of} trials{more}"))
-    for state, n in sorted(states.items()):
-        click.echo(f"  {n} {state}")
-    for file, n in sorted(Counter(str(each.imported_from) for each in imported).items()):
-        click.echo(f"  {n} imported from {one_line(file)}")
+    said = [one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {len(own)}{of} trials{more}")]
+    said += [f"  {n} {state}" for state, n in sorted(states.items())]
+    files = Counter(str(each.imported_from) for each in imported)
+    said += [f"  {n} imported from {one_line(file)}" for file, n in sorted(files.items())]
     for trial in trials:
         if trial.reason:
             what = f"trial {trial.number} {trial.title} {trial.label}".rstrip()
-            click.echo(f"  {one_line(f'{what}: {trial.reason.splitlines()[0]}')}")
-    for refusal in refusals:
-        click.echo(f"  {refusal_line(refusal)}")
+            said.append(f"  {one_line(f'{what}: {trial.reason.splitlines()[0]}')}")
+    said += [f"  {refusal_line(refusal)}" for refusal in refusals]
+    click.echo(broken("\n".join(said), Console()))
     if pareto_front(results):
         print_front(results)
 

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import click
 from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
 
 from dashboards.comparison import best_candidate, compare, render
 from dashboards.imported import imported_note, unmarked
@@ -15,6 +16,7 @@ from methods.errors import FrontuneError, unknown_name
 from storage.ledger import Ledger
 from storage.records import TrialRecord
 from storage.workspace import Workspace
+from sweeps.line_breaks import broken
 from sweeps.named_method import with_names
 from sweeps.settings import ParamCount
 from sweeps.shown import find
@@ -42,9 +44,10 @@ def compare_command(
             )
             if len(found.sweeps) > 1:
                 click.echo(sweep.name)
-            click.echo(render(compare(one, other, metric or sweep.metric, values)))
+            said = render(compare(one, other, metric or sweep.metric, values))
             if note := imported_note(used):
-                click.echo(one_line(note))
+                said += f"\n{one_line(note)}"
+            click.echo(broken(said, Console()))
 
 
 def _names(methods: Iterable[str], trials: Sequence[TrialRecord]) -> list[str]:

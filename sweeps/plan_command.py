@@ -20,6 +20,7 @@ from sweeps.catalogue import sweep_file
 from sweeps.executors.choose import first_device
 from sweeps.expected import Expected, expected_points
 from sweeps.forecast import MethodForecast, forecast, middle
+from sweeps.line_breaks import broken
 from sweeps.plan import Plan
 from sweeps.running import announce, check_sweep, known_ledger, loaded_once, quiet_libraries
 from sweeps.spec import load_specs
@@ -93,10 +94,13 @@ def as_json(plan: Plan, lines: Sequence[MethodForecast]) -> dict[str, Any]:
 def print_plan(plan: Plan, lines: Sequence[MethodForecast], console: Console) -> None:
     """A row for each method, and one for all."""
     announce(plan, console)
-    table = Table(box=box.SIMPLE_HEAD)
+    is_narrow = console.width < 80
+    padding = (0, 1, 0, 0) if is_narrow else (0, 1)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=not is_narrow, pad_edge=not is_narrow, padding=padding)
     table.add_column("Method", no_wrap=True)
     for heading in ("Trials", "Parameters", "Memory", "Tokens", "Time"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        # Words that say several numbers may stand on several lines.
+        table.add_column(heading, justify="right", no_wrap=heading in ("Tokens", "Time"))
     for line in lines:
         table.add_row(
             line.title,
@@ -113,7 +117,7 @@ def print_plan(plan: Plan, lines: Sequence[MethodForecast], console: Console) ->
     table.add_row("all", trials, "", highest, tokens, print_seconds(total_seconds(lines)))
     console.print(table)
     for note in notes(plan, lines):
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+        console.print(broken(note, console), markup=False, highlight=False, soft_wrap=True)
 
 
 def notes(plan: Plan, lines: Sequence[MethodForecast]) -> list[str]:

@@ -24,6 +24,7 @@ from sweeps.driver import Driver
 from sweeps.executors.choose import chosen_devices, make_executor
 from sweeps.executors.trainer import SweepTrainer, load
 from sweeps.interrupts import held_back
+from sweeps.line_breaks import broken
 from sweeps.mirror import Mirror
 from sweeps.plan import Plan, make_plan
 from sweeps.point import Point
@@ -138,21 +139,17 @@ def announce(plan: Plan, console: Console) -> None:
     """Say what will be trained, and what is refused and why."""
     spec, n_validation = plan.spec, len(plan.data.validation)
     cut = f"; {plan.rows_cut:,} are too long and cut on the prompt's left" if plan.rows_cut else ""
-    console.print(
+    said = [
         f"sweep {spec.name}: {spec.task.name} "
         f"({len(plan.data.train):,} training rows, {n_validation:,} to score{cut}) on "
-        f"{spec.base} ({plan.shape.total_params:,} parameters, {spec.recipe.dtype})",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+        f"{spec.base} ({plan.shape.total_params:,} parameters, {spec.recipe.dtype})"
+    ]
     if spec.sampler == "points" and spec.methods:
-        console.print("the search spaces under methods are not used: sampler is points", highlight=False)
+        said.append("the search spaces under methods are not used: sampler is points")
     if plan.matches:
-        found = f"match_params {spec.match_params:,}: {', '.join(map(str, plan.matches))}"
-        console.print(found, markup=False, highlight=False, soft_wrap=True)
-    for refusal in plan.refusals:
-        console.print(refusal_line(refusal), markup=False, highlight=False, soft_wrap=True)
+        said.append(f"match_params {spec.match_params:,}: {', '.join(map(str, plan.matches))}")
+    said += map(refusal_line, plan.refusals)
+    console.print(broken("\n".join(said), console), markup=False, highlight=False, soft_wrap=True)
 
 
 def quiet_libraries() -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dashboards.beside_text import paper_text_rows
+from dashboards.fitted_table import FittedTable
 from dashboards.imported import imported_ones, trained_here
 from dashboards.latex import render_latex
 from dashboards.markdown import markdown_table, markdown_text
@@ -73,9 +74,14 @@ def print_text_table(rows: Sequence[TextRow], trials: Sequence[TrialRecord], lay
         click.echo(render_latex(*cells, footer, note_of(plain)), nl=False)
 
 
-def print_whole(table: Table) -> None:
+def print_whole(table: Table | FittedTable) -> None:
     """Print a table with its numbers whole, however narrow a terminal is; in a file a row is a line."""
     console = Console()
+    if isinstance(table, FittedTable):
+        if console.is_terminal:
+            console.print(table)
+            return
+        table = table.whole()
     fewest, all_on_a_line = table_width(table, console)
     wanted = fewest if console.is_terminal else all_on_a_line
     Console(width=max(console.width, wanted)).print(table)

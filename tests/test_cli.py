@@ -23,6 +23,7 @@ from storage.records import TrialRecord
 from sweeps.catalogue import preset_files
 from sweeps.cli import main
 from sweeps.display import Display
+from sweeps.line_breaks import broken
 from sweeps.own_packages import check_own_packages
 from sweeps.tasks import known_tasks
 from sweeps.trial import Progress
@@ -61,6 +62,13 @@ def test_list_names_every_sweep_with_its_states(finished: Path, frontune: Frontu
     text = ok(frontune, "list", "--workspace", finished)
     assert text.startswith("small: demo on ")
     assert "12 complete, 2 failed, begun " in text
+
+
+def test_sentences_break_between_words_on_a_terminal_and_nowhere_in_a_file() -> None:
+    text = "  trial 3 LoRA r = 2: diverged at step 12 of 100\nshort"
+    terminal = Console(width=30, force_terminal=True, file=io.StringIO())
+    assert broken(text, terminal) == "  trial 3 LoRA r = 2: diverged\n      at step 12 of 100\nshort"
+    assert broken(text, Console(width=30, file=io.StringIO())) == text
 
 
 def test_status_tells_states_failures_refusals_and_the_front(finished: Path, frontune: Frontune) -> None:

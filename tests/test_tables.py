@@ -13,7 +13,15 @@ from rich.console import Console
 from dashboards.appearance import KNOWN, appearance, method_order
 from dashboards.paper import table15
 from dashboards.printing import print_count, print_lr, print_score, score_title
-from dashboards.table15 import TableRow, not_shown, render_csv, render_markdown, render_rich, table_rows
+from dashboards.table15 import (
+    TableRow,
+    not_shown,
+    render_csv,
+    render_markdown,
+    render_rich,
+    table_cells,
+    table_rows,
+)
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
 from tests.test_pareto import make_trial
@@ -152,6 +160,26 @@ def test_rich_prints_the_same_cells_takes_names_literally_and_counts_what_is_mis
     for cell in ("84.9 ± .3", "4.7 M", "354.8 M", "[red]P[/red]", "2 failed, 1 pruned, not shown", "✓"):
         assert cell in text
     assert text.count("LoRA") == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_rich_breaks_no_word_and_no_number_of_a_narrow_terminal(width: int) -> None:
+    rates = {"lora.lr": 1.25e-2, "prefix_embed.lr": 3e-2}
+    lora = {"method": "lora+prefix_embed", "title": "LoRA+PE", "label": "r_q = r_v = 1, l_p = 4, l_i = 0"}
+    pair = [
+        make_trial(number=9 + n, seed=n, **lora, hyperparameters=rates, lr=None, score=0.5 + n / 9)
+        for n in (0, 1)
+    ]
+    prefix = make_trial(number=20, method="prefix_embed", title="PrefixEmbed", label="l_p = 8", score=0.3)
+    rows = table_rows([*small_sweep(), *pair, prefix])
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    with console.capture() as capture:
+        console.print(render_rich(rows))
+    text = capture.get()
+    assert max(map(len, text.splitlines())) <= width
+    headings, cells, _ = table_cells(rows)
+    for cell in [*headings[4:], *(cell for row in cells for cell in row)]:
+        assert all(part in text for part in cell.split(", ")), cell
 
 
 def test_rich_sets_only_the_best_score_bold() -> None:
