@@ -6,13 +6,26 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashboards.points import plotly_text, with_subscripts
-from dashboards.printing import is_percent, score_title
+from dashboards.printing import is_percent, one_line, score_title
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 INK, GREY, GRID = "#2B2B2B", "#6E6E6E", "#ECECEC"
 NOTE_SIZE_PX = 11
+TOP_OF_PANELS_PX, BOTTOM_PX = 112, 65
+"""The margins above and below panels that have names."""
+TITLE_PLACE = {
+    "x": 0.0,
+    "xref": "paper",
+    "xanchor": "left",
+    "y": 1.0,
+    "yref": "container",
+    "yanchor": "top",
+    "pad": {"t": 22},
+    "font": {"size": 19},
+}
+"""From the top, and not from the middle of a margin that the names of panels share."""
 
 
 def layout(title: str, x_title: str, y_title: str) -> dict[str, Any]:
@@ -21,13 +34,7 @@ def layout(title: str, x_title: str, y_title: str) -> dict[str, Any]:
     return {
         "template": "plotly_white",
         "meta": title,
-        "title": {
-            "text": plotly_text(title),
-            "x": 0.0,
-            "xref": "paper",
-            "xanchor": "left",
-            "font": {"size": 19},
-        },
+        "title": {**TITLE_PLACE, "text": plotly_text(title)},
         "font": {"family": "Helvetica, Arial, 'Liberation Sans', sans-serif", "size": 14, "color": INK},
         "xaxis": {
             **axis,
@@ -39,8 +46,22 @@ def layout(title: str, x_title: str, y_title: str) -> dict[str, Any]:
         "yaxis": {**axis, "title": {"text": y_title}},
         "legend": {"x": 1.02, "y": 1.0, "tracegroupgap": 0},
         "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"size": 13, "color": INK}},
-        "margin": {"l": 75, "r": 30, "t": 70, "b": 65},
+        "margin": {"l": 75, "r": 30, "t": 84, "b": BOTTOM_PX},
     }
+
+
+def of_sweep(name: str, task: str, base: str) -> str:
+    """Return what stands under a figure's title: ``sweep study, task mnli on base smollm2-135m``."""
+    return f"sweep {name}, task {task} on base {base}"
+
+
+def say_whose(figure: go.Figure, whose: str) -> go.Figure:
+    """Write under a figure's title which sweep it is of; a page's title says both."""
+    figure.update_layout(
+        title_subtitle={"text": plotly_text(whose), "font": {"size": 13, "color": GREY}},
+        meta=f"{figure.layout.meta}: {one_line(whose)}",
+    )
+    return figure
 
 
 def axis_look() -> dict[str, Any]:
@@ -63,6 +84,8 @@ def panels(title: str, rows: int, columns: int, names: Sequence[str], **options:
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=escaped, **options)
     look = layout(title, "", "")
     del look["xaxis"], look["yaxis"]
+    if names:
+        look["margin"] = {**look["margin"], "t": TOP_OF_PANELS_PX}
     figure.update_layout(**look)
     figure.update_annotations(font_size=14)
     figure.update_xaxes(**axis_look())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dashboards.figure_layout import of_sweep
 from dashboards.imported import trained_here
 from dashboards.low_data import LowDataPoint
 from methods.errors import SeveralSweeps
@@ -48,6 +49,14 @@ class Source:
         if len(self.sweeps) > 1:
             raise SeveralSweeps(self.name, [sweep.name for sweep in self.sweeps])
         return self.sweeps[0]
+
+    @property
+    def whose(self) -> str:
+        """Which sweep this is, or which sweeps, in plain words."""
+        shared = self.sweeps[0]
+        bases = ", ".join(dict.fromkeys(sweep.base for sweep in self.sweeps))
+        of = of_sweep(self.name, shared.task, bases)
+        return of if len(self.sweeps) == 1 else of.replace("sweep", "sweeps of", 1)
 
     @property
     def own(self) -> Sequence[TrialRecord]:

@@ -16,8 +16,8 @@ STATIC_SUFFIXES = (".png", ".svg", ".pdf")
 WIDTH_PX, HEIGHT_PX = 1000, 620
 
 
-def write_plot(figure: go.Figure, path: Path) -> None:
-    """Write a figure; the suffix says how: .html, .png, .svg or .pdf.
+def write_plot(figure: go.Figure, path: Path, words: str = "") -> None:
+    """Write a figure; the suffix says how: .html, .png, .svg or .pdf. A page says `words` to who cannot see.
 
     Raises FrontuneError for another suffix, a missing folder, or a static picture without a browser.
     """
@@ -27,7 +27,7 @@ def write_plot(figure: go.Figure, path: Path) -> None:
         raise FrontuneError(f"cannot write a plot to '{path}': got suffix {suffix!r}, known: {known}")
     check_writable(path, "the plot")
     is_page = suffix == ".html"
-    data = plot_page(figure).encode("utf-8") if is_page else _static(figure, suffix.removeprefix("."))
+    data = plot_page(figure, words).encode("utf-8") if is_page else _static(figure, suffix.removeprefix("."))
     write_atomically(path, data, "the plot")
 
 

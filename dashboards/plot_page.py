@@ -24,7 +24,8 @@ body {{ margin: 0; color-scheme: light; }}
 </style>
 </head>
 <body>
-<div id="plot"></div>
+<div id="plot" role="img" aria-label="{title}" aria-describedby="words"></div>
+<p id="words" hidden>{words}</p>
 <script type="application/json" id="figure">{figure}</script>
 <script type="application/json" id="dark-colors">{colors}</script>
 <script>{plotly}</script>
@@ -34,13 +35,15 @@ body {{ margin: 0; color-scheme: light; }}
 """
 
 
-def plot_page(figure: go.Figure) -> str:
-    """Return the page; it goes dark and light with the system, and is light on paper."""
+def plot_page(figure: go.Figure, words: str) -> str:
+    """Return the page; it goes dark and light with the system, and is light on paper. `words` say what the
+    figure shows, for who cannot see it."""
     from plotly.offline import get_plotlyjs
 
     text: str = figure.to_json()
     return _PAGE.format(
         title=html.escape(str(figure.layout.meta or "Frontune")),
+        words=html.escape(words),
         surface=SURFACE,
         height=f"{figure.layout.height}px" if figure.layout.height else "100vh",
         figure=in_script(text),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dashboards.figure_layout import TITLE_PLACE
 from dashboards.points import plotly_text
 from dashboards.subspace import RANDOM, Panel
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_PANEL_PX, _MARGIN_PX, _TOP_PX = 150, 110, 110
+_PANEL_PX, _MARGIN_PX, _TOP_PX = 150, 110, 130
 _INK = "#2B2B2B"
 Span = tuple[float, float]
 
@@ -101,7 +102,7 @@ def _layout(title: str, width: int, height: int) -> dict[str, object]:
         "meta": title,
         "width": width,
         "height": height,
-        "title": {"text": plotly_text(title), "x": 0.0, "xref": "paper", "xanchor": "left", "font_size": 19},
+        "title": {**TITLE_PLACE, "text": plotly_text(title)},
         "font": {"family": "Helvetica, Arial, 'Liberation Sans', sans-serif", "size": 13, "color": _INK},
         "coloraxis": {
             "cmin": 0.0,

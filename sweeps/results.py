@@ -19,6 +19,8 @@ def write_results(
 
     `untrained` is the score of the base alone.
     """
+    from dashboards.figure_layout import of_sweep, say_whose
+    from dashboards.figures.tradeoff import TITLE
     from dashboards.plot_files import write_plot
     from dashboards.tradeoff import tradeoff_figure
 
@@ -29,7 +31,10 @@ def write_results(
     write_csv(every, [trials], front_only=False)
     markdown = render_markdown(table_rows(trials), not_shown(trials))
     write_atomically(table, markdown.encode(), "the table")
-    write_plot(tradeoff_figure(trials, name, untrained=untrained), plot)
+    figure = tradeoff_figure(trials, TITLE, untrained=untrained)
+    if trials:
+        say_whose(figure, of_sweep(name, trials[0].task, trials[0].base))
+    write_plot(figure, plot)
     return [front, every, table, plot]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,13 +158,14 @@ def _csv(found: Found, paper: bool) -> str:
 def draw(ledger: Ledger, name: str, file: Path, paper: bool, kind: str | None = None) -> None:
     """Draw a figure; without a kind, score against examples where sweeps differ in their number, else against
     parameters."""
-    from dashboards.figures import draw_figure
+    from dashboards.figures import draw_figure, figure_in_words
     from dashboards.plot_files import write_plot
 
     check_writable(file, "the plot")
     found = find(ledger, name)
-    source = source_of(ledger, found, paper)
-    write_plot(draw_figure(kind or ("low_data" if found.is_low_data else "tradeoff"), source), file)
+    source, kind = source_of(ledger, found, paper), kind or ("low_data" if found.is_low_data else "tradeoff")
+    figure = draw_figure(kind, source)
+    write_plot(figure, file, figure_in_words(kind, source).sentence if figure.data else "")
     click.echo(f"wrote {file}")
 
 
@@ -175,8 +177,9 @@ def source_of(ledger: Ledger, found: Found, paper: bool) -> Source:
         results=found.results,
         ledger=ledger,
         paper=paper,
-        low_data=lambda: _low_data(ledger, found, paper),
-        importances=lambda: _importances(ledger, found),
+        # A figure and its words ask for them in turn.
+        low_data=cache(lambda: _low_data(ledger, found, paper)),
+        importances=cache(lambda: _importances(ledger, found)),
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from threadpoolctl import threadpool_limits
 
 from dashboards.amplification import amplifications, amplifications_csv, render_amplifications
 from dashboards.directions import Factor, Update
+from dashboards.figure_layout import of_sweep, say_whose
 from dashboards.files import check_writable, write_atomically
 from dashboards.plot_files import write_plot
 from dashboards.subspace import Panel, adapter_panels, panels_csv, render_panels, weight_panels
@@ -26,7 +28,13 @@ from sweeps.running import quiet_libraries
 from sweeps.shown import find
 from sweeps.text_layout import print_whole
 
-SIDES = {"a": "right singular vectors: directions of the input", "b": "left ones: directions of the output"}
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+SIDES = {
+    "a": "right singular vectors: directions of the input",
+    "b": "left singular vectors: directions of the output",
+}
 
 
 def subspace_command(
@@ -63,7 +71,8 @@ def subspace_command(
         _write(csv, panels_csv([*panels, *against]), "the CSV")
         _write(_beside(csv, "amplification"), amplifications_csv(amplified), "the CSV")
     if out is not None:
-        _draw(out, panels, against, name, numbers, factor)
+        of = of_sweep(sweep.name, sweep.task, sweep.base)
+        _draw(out, panels, against, f"{of}; {SIDES[factor]}", numbers)
 
 
 def _beside(file: Path, what: str) -> Path:
@@ -83,18 +92,23 @@ def _draw(
     out: Path,
     panels: Sequence[Panel],
     against: Sequence[Panel],
-    name: str,
+    whose: str,
     numbers: tuple[int, int],
-    factor: Factor,
 ) -> None:
-    title = f"{name}: trials {numbers[0]} and {numbers[1]}, {SIDES[factor]}"
-    across, down = f"first directions of trial {numbers[1]}", f"first directions of trial {numbers[0]}"
-    write_plot(plot_subspaces(panels, title, across, down), out)
-    click.echo(f"wrote {out}")
-    beside = _beside(out, "weights")
-    title = f"{name}: W and ΔW, {SIDES[factor]}"
-    write_plot(plot_subspaces(against, title, "first directions of ΔW", "first directions of W"), beside)
-    click.echo(f"wrote {beside}")
+    one, other = numbers
+    title = f"How alike trials {one} and {other} are in what they learned"
+    figure = plot_subspaces(
+        panels, title, f"first directions of trial {other}", f"first directions of trial {one}"
+    )
+    _write_plot(figure, out, whose)
+    title = f"How alike W and what trials {one} and {other} learned are"
+    figure = plot_subspaces(against, title, "first directions of ΔW", "first directions of W")
+    _write_plot(figure, _beside(out, "weights"), whose)
+
+
+def _write_plot(figure: go.Figure, file: Path, whose: str) -> None:
+    write_plot(say_whose(figure, whose), file)
+    click.echo(f"wrote {file}")
 
 
 def _write(file: Path, text: str, what: str) -> None:

@@ -13,8 +13,9 @@ from dashboards.figures.budget import budget_lines, plot_budget
 from dashboards.figures.curves import learning_curves, plot_curves, shown_trials
 from dashboards.figures.effort import effort, plot_effort
 from dashboards.figures.hypervolume import hypervolume_growth, in_words, plot_hypervolume
-from dashboards.figures.parallel import method_lines, plot_parallel
+from dashboards.figures.parallel import plot_parallel
 from dashboards.figures.size import plot_sizes, size_panels, sizes_of
+from dashboards.parallel_axes import method_lines
 from storage.records import RungScore, SweepRecord, TrialRecord
 from tests.benchmarks.hypervolume import hypervolume
 from tests.test_pareto import make_trial
@@ -166,30 +167,31 @@ def test_parallel_axes_stand_for_what_varies_on_the_scale_that_suits_it() -> Non
     trials = [
         make_trial(
             number=i, label=f"{i}", lr=lr, trainable_params=params, score=0.1 * i,
-            hyperparameters={"r": rank, "alpha": 16, "act": act},
+            hyperparameters={"r": rank, "r_v": rank, "alpha": 16, "act": act},
         )
         for i, (rank, lr, act, params) in enumerate(drawn_from)
     ]  # fmt: skip
     (lines,) = method_lines(trials)
-    assert [axis.name for axis in lines.axes] == ["act", "r", "lr", "parameters"]
+    assert [axis.name for axis in lines.axes] == ["act", "r = r_v", "lr", "parameters"]
     act, r, lr, _ = lines.axes
     assert (act.values, act.labels) == ((1.0, 0.0, 1.0), ("gelu", "relu"))
-    assert (r.values, r.labels) == ((1.0, 2.0, 4.0), ("1", "2", "4"))
-    assert lr.values == pytest.approx([-4, -3, -2])
-    assert lr.labels == ("1e-4", "1e-3", "1e-2")
+    assert (r.values, r.labels) == ((0.0, 1.0, 2.0), ("1", "2", "4"))
+    assert (lr.values, lr.labels) == ((0.0, 1.0, 2.0), ("1e-4", "1e-3", "1e-2"))
     figure = plot_parallel([lines], "t", "mnli", "accuracy")
     drawn = [t for t in figure.data if t.mode == "lines"]
     assert [list(t.x) for t in drawn] == [[0, 1, 2, 3, 4, None]] * 3
     assert [y for y in drawn[-1].y if y is not None] == pytest.approx([1, 1, 1, 1, 1])
+    written = {(note.x, note.y): note.text for note in figure.layout.annotations if note.bgcolor}
+    assert [written[2, y] for y in (0, 0.5, 1)] == ["1e-4", "1e-3", "1e-2"]
 
 
-def test_what_is_whole_is_written_whole_also_where_not_every_value_is_written() -> None:
-    sizes = [1, 2, 3, 5, 8, 13, 21, 59]
+def test_at_an_axis_stand_values_that_there_are_and_none_where_they_would_touch() -> None:
+    sizes = [1, 2, 3, 5, 8, 13, 21, 22, 1059]
     trials = [make_trial(number=i, label=f"{r}", hyperparameters={"r": r}) for i, r in enumerate(sizes)]
     (lines,) = method_lines(trials)
     (axis,) = lines.axes
-    assert axis.labels == ("1", "2", "5", "12", "26", "59")
-    assert axis.ticks == pytest.approx([math.log10(n) for n in (1, 2, 5, 12, 26, 59)])
+    assert axis.labels == ("1", "2", "5", "13", "1,059")
+    assert axis.ticks == pytest.approx([math.log10(n) for n in (1, 2, 5, 13, 1059)])
 
 
 def test_a_method_of_one_configuration_has_no_parallel_lines() -> None:

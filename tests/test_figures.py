@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dashboards.figure_source import Source
-from dashboards.figures import draw_figure, figure_in_words, figure_names
+from dashboards.figures import draw_figure, figure_in_words, figure_names, figure_title
 from storage.ledger import Ledger
 from storage.records import SweepRecord
 from storage.untrained import save_untrained
@@ -34,6 +35,21 @@ def test_every_figure_is_drawn_from_a_finished_sweep(
     page = file.read_text(encoding="utf-8")
     assert 'src="http' not in page
     assert "Plotly.react" in page
+    title = f"{figure_title(name)}: sweep small, task demo on base "
+    assert f"<title>{title}" in page
+    assert f'<div id="plot" role="img" aria-label="{title}' in page
+    assert re.search(r'"subtitle":\{"font":\{[^}]*\},"text":"sweep small, task demo on base ', page)
+
+
+def test_a_single_number_of_examples_is_no_figure(finished: Path, frontune: Frontune, tmp_path: Path) -> None:
+    file = tmp_path / "plot.html"
+    result = frontune("plot", "small", "--figure", "low_data", "--out", file, "--workspace", finished)
+    assert (result.exit_code, result.stdout, file.exists()) == (2, "", False)
+    assert re.fullmatch(
+        r"frontune: the figure low_data needs trials on two or more numbers of training examples, small "
+        r"has them on \d+ alone; a list of task\.train_examples makes a sweep of each\n",
+        result.stderr,
+    )
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(frontune: Frontune, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from dashboards.beside import paper_low_data, paper_points, paper_rows
+from dashboards.figures import draw_figure
 from dashboards.low_data import (
     low_data_points,
     plot_low_data,
@@ -25,7 +26,7 @@ from dashboards.tradeoff import plot_tradeoff, tradeoff_points
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import Measurement, SweepRecord, TrialOutcome, TrialRecord
-from sweeps.shown import _low_data, find
+from sweeps.shown import _low_data, find, source_of
 from tests.test_pareto import make_trial
 
 
@@ -159,5 +160,8 @@ def test_all_examples_may_be_as_many_as_one_of_the_sizes_and_hide_nothing(tmp_pa
         ledger.add_sweep(SweepRecord(name, "tiny", "mnli", "accuracy", spec, datetime.now(UTC)))
         trial = make_trial(sweep=name, task="mnli", score=score, config_hash=name)
         ledger.save_outcome(TrialOutcome(trial, (Measurement("rows", "train", 1, 10.0),)))
-    (point,) = _low_data(ledger, find(ledger, "ld"), paper=False)
+    found = find(ledger, "ld")
+    (point,) = _low_data(ledger, found, paper=False)
     assert (point.examples, point.score) == (10, 0.9)
+    with pytest.raises(FrontuneError, match="two or more numbers of training examples, ld has them on 10"):
+        draw_figure("low_data", source_of(ledger, found, paper=False))

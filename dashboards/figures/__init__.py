@@ -1,14 +1,17 @@
-"""The figures of `frontune plot --figure KIND`: a module each, named as the kind, with two functions.
+"""The figures of `frontune plot --figure KIND`: a module each, named as the kind.
 
-A new figure costs one file: its data function, `draw(source)`, which draws what that returns, and
-`in_words(source)`, which says the same to who cannot see it.
+A new figure costs one file: `TITLE`, what it shows in plain words, its data function, `draw(source)`, which
+draws what that returns, and `in_words(source)`, which says the same to who cannot see it.
 """
 
 from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
+
+from dashboards.figure_layout import say_whose
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -22,11 +25,20 @@ def figure_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
+def figure_title(kind: str) -> str:
+    """Say what one of `figure_names` shows."""
+    return cast("str", _module(kind).TITLE)
+
+
 def draw_figure(kind: str, source: Source) -> go.Figure:
-    """Draw one of `figure_names`."""
-    return cast("go.Figure", import_module(f"{__name__}.{kind}").draw(source))
+    """Draw it, under its title and whose it is."""
+    return say_whose(_module(kind).draw(source), source.whose)
 
 
 def figure_in_words(kind: str, source: Source) -> TextAlternative:
     """Say what that figure shows; only where it has data, so that `draw_figure` draws something."""
-    return cast("TextAlternative", import_module(f"{__name__}.{kind}").in_words(source))
+    return cast("TextAlternative", _module(kind).in_words(source))
+
+
+def _module(kind: str) -> ModuleType:
+    return import_module(f"{__name__}.{kind}")

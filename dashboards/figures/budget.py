@@ -21,6 +21,8 @@ from storage.records import TrialRecord
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+TITLE = "What each method reaches within a budget"
+
 
 @dataclass(frozen=True)
 class BudgetLine:
@@ -48,7 +50,7 @@ def budget_lines(trials: Sequence[TrialRecord]) -> list[BudgetLine]:
 
 def draw(source: Source) -> go.Figure:
     """Draw the lines of a sweep."""
-    return plot_budget(budget_lines(source.compared), source.name)
+    return plot_budget(budget_lines(source.compared), TITLE)
 
 
 def in_words(source: Source) -> TextAlternative:

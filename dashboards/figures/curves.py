@@ -23,6 +23,7 @@ from storage.rungs import rung_scores
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+TITLE = "Learning curves"
 MOST_CURVES = 200
 SMOOTHED = 20
 """A drawn loss is the mean of so manieth a part of the trial's steps: a batch's own loss jumps."""
@@ -80,7 +81,7 @@ def learning_curves(
 
 def draw(source: Source) -> go.Figure:
     """Draw the curves of a sweep."""
-    return plot_curves(_read(source), source.name)
+    return plot_curves(_read(source), TITLE)
 
 
 def in_words(source: Source) -> TextAlternative:

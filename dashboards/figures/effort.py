@@ -18,6 +18,7 @@ from storage.records import TrialRecord
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+TITLE = "Where the budget went"
 STATES = {
     "complete": "",
     "pruned": "/",
@@ -66,7 +67,7 @@ def effort(trials: Sequence[TrialRecord]) -> list[MethodEffort]:
 
 def draw(source: Source) -> go.Figure:
     """Draw the effort of a sweep."""
-    return plot_effort(effort(source.own), source.name)
+    return plot_effort(effort(source.own), TITLE)
 
 
 def in_words(source: Source) -> TextAlternative:

@@ -17,7 +17,7 @@ from storage.records import TrialRecord
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-
+TITLE = "How the front grew"
 SHARES = (0.5, 0.9, 0.99, 1.0)
 """What is told in words of the way to where the sweep ended."""
 MARGIN = 0.1
@@ -88,7 +88,7 @@ class _Area:
 
 def draw(source: Source) -> go.Figure:
     """Draw the growth of a sweep."""
-    return plot_hypervolume(hypervolume_growth(source.own), source.name)
+    return plot_hypervolume(hypervolume_growth(source.own), TITLE)
 
 
 def in_words(source: Source) -> TextAlternative:

@@ -14,10 +14,12 @@ from dashboards.text_alternative import TextAlternative
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+TITLE = "Which hyperparameters matter"
+
 
 def draw(source: Source) -> go.Figure:
     """Draw what `sweeps.importances` found."""
-    return plot_importances(source.importances() if source.sweep else [], source.name)
+    return plot_importances(source.importances() if source.sweep else [], TITLE)
 
 
 def in_words(source: Source) -> TextAlternative:

@@ -12,13 +12,27 @@ from methods.errors import FrontuneError
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+TITLE = "Score by number of training examples"
+
 
 def draw(source: Source) -> go.Figure:
-    """Draw each method's best configuration at each number of examples."""
-    points = source.low_data()
-    if not points:
+    """Draw each method's best configuration at each number of examples; raises FrontuneError where there are
+    not several."""
+    points, sizes = source.low_data(), sizes_of(source)
+    if not sizes:
         raise FrontuneError(f"{source.name} has no completed trial, or its numbers of examples are not known")
-    return plot_low_data(points, source.name)
+    if len(sizes) == 1:
+        raise FrontuneError(
+            "the figure low_data needs trials on two or more numbers of training examples, "
+            f"{source.name} has them on {sizes[0]:,} alone; a list of task.train_examples makes a sweep "
+            "of each"
+        )
+    return plot_low_data(points, TITLE)
+
+
+def sizes_of(source: Source) -> list[int]:
+    """Return the numbers of training examples that there are scores of."""
+    return sorted({point.examples for point in source.low_data() if not point.source})
 
 
 def in_words(source: Source) -> TextAlternative:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dashboards.appearance import appearance, method_order
-from dashboards.figure_layout import panels, say, score_axis, score_scale
+from dashboards.figure_layout import BOTTOM_PX, TOP_OF_PANELS_PX, panels, say, score_axis, score_scale
 from dashboards.figure_source import Source
 from dashboards.points import Point, points_of, with_subscripts
 from dashboards.printing import print_score
@@ -21,10 +21,11 @@ from storage.records import TrialRecord, Value
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+TITLE = "Score by rank, bottleneck or length"
 _RANK = re.compile(r"\br_[a-z]+$")
 _NO_SIZES = frozenset(("alpha", "batch_size", "steps", "epochs", "warmup_steps", "warmup_tokens"))
 _COLUMNS = 3
-_PANEL_PX, _BETWEEN_PX, _MARGINS_PX = 280, 90, 135
+_PANEL_PX, _BETWEEN_PX, _MARGINS_PX = 280, 90, TOP_OF_PANELS_PX + BOTTOM_PX
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def sizes_of(hyperparameters: Mapping[str, Value]) -> dict[str, int]:
 
 def draw(source: Source) -> go.Figure:
     """Draw the panels of a sweep."""
-    return plot_sizes(size_panels(source.own), source.name)
+    return plot_sizes(size_panels(source.own), TITLE)
 
 
 def in_words(source: Source) -> TextAlternative:
@@ -148,8 +149,9 @@ def _traces(panel: SizePanel) -> list[dict[str, object]]:
         "y": [scale * point.score for point in panel.points],
         "error_y": {
             "array": [None if p.std is None else scale * p.std for p in panel.points],
-            "width": 2,
-            "thickness": 1,
+            # Caps would be drawn, as a dash, also where there is no deviation.
+            "width": 0,
+            "thickness": 1.5,
         },
         "mode": "markers",
         "marker": {"symbol": look.symbol, "color": look.color, "size": 7, "opacity": 0.5},

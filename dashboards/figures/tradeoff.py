@@ -16,12 +16,14 @@ from storage.untrained import untrained_scores
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+TITLE = "Score against trainable parameters"
+
 
 def draw(source: Source) -> go.Figure:
     """Draw all configurations of a sweep."""
     sweep = source.sweep
     paper = paper_points(sweep.task, sweep.metric) if source.paper else []
-    return tradeoff_figure(source.compared, source.name, paper, _untrained(source))
+    return tradeoff_figure(source.compared, TITLE, paper, _untrained(source))
 
 
 def in_words(source: Source) -> TextAlternative:

@@ -6,23 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dashboards.figure_source import Source
-from dashboards.figures import draw_figure, figure_in_words, figure_names
+from dashboards.figures import draw_figure, figure_in_words, figure_names, figure_title
 from dashboards.plot_page import in_script
 from dashboards.report.tables import Table, table
 from dashboards.text_alternative import TextAlternative
 
-HEADINGS = {
-    "tradeoff": "Score against trainable parameters",
-    "budget": "What each method reaches within a budget",
-    "size": "Score by rank, bottleneck or length",
-    "curves": "Learning curves",
-    "hypervolume": "How the front grew",
-    "importance": "Which hyperparameters matter",
-    "parallel": "Configurations through their hyperparameters",
-    "effort": "Where the budget went",
-    "low_data": "Score by number of training examples",
-}
-"""In the order of a report; a kind that is not here comes last, under its name."""
+ORDER = ("tradeoff", "budget", "size", "curves", "hypervolume", "importance", "parallel", "effort")
+"""Of a report; a kind that is not here comes last."""
 HEIGHT_PX = 480
 """Of a figure that does not say its own; `figures.js` knows it as the usual one."""
 TOP_PX = 34
@@ -49,9 +39,8 @@ class DrawnFigure:
 
 def drawn_figures(source: Source) -> Iterator[DrawnFigure]:
     """Draw every kind of figure of one sweep that has data."""
-    order = list(HEADINGS)
     kinds = [kind for kind in figure_names() if kind != "low_data"]
-    for kind in sorted(kinds, key=lambda k: (order.index(k) if k in order else len(order), k)):
+    for kind in sorted(kinds, key=lambda k: (ORDER.index(k) if k in ORDER else len(ORDER), k)):
         if found := drawn_figure(kind, source):
             yield found
 
@@ -70,7 +59,7 @@ def drawn_figure(kind: str, source: Source) -> DrawnFigure | None:
     text: str = figure.to_json()
     return DrawnFigure(
         kind=kind,
-        heading=HEADINGS.get(kind, kind.replace("_", " ").capitalize()),
+        heading=figure_title(kind),
         words=figure_in_words(kind, source),
         json=in_script(text),
         panels=len(columns),

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from dashboards.figure_source import Source
+from dashboards.figures.low_data import sizes_of
 from dashboards.imported import imported_note, imported_ones, trained_here
 from dashboards.printing import print_seconds, print_tokens
 from dashboards.report.answer import Answer, ValuesOf, compared, find_answer
@@ -90,7 +91,7 @@ def make_report(asked: Asked, created_at: datetime) -> Report:
         question=question(source.sweeps[0]),
         created_at=created_at,
         parts=[_part(part, asked) for part in asked.parts],
-        sizes=drawn_figure("low_data", source) if asked.is_low_data else None,
+        sizes=drawn_figure("low_data", source) if asked.is_low_data and len(sizes_of(source)) > 1 else None,
     )
 
 
