@@ -134,7 +134,7 @@ def test_the_command_writes_and_prints_the_front_that_is_asked_for(
     axes = ("--metric", "loss", "--cost", "train_tokens")
     printed = frontune("pareto", "small", *axes, "--workspace", finished)
     assert printed.exit_code == 0, printed.output
-    assert "demo loss" in " ".join(printed.stdout.split())
+    assert "Parameters tokens loss" in " ".join(printed.stdout.split())
     for others in ((), axes):
         every = frontune("pareto", "small", "--all", *others, "--workspace", finished).stdout
         names = {trial_names(t.number for t in g.trials) for g in replicates(trials_of(finished))}
