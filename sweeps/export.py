@@ -65,7 +65,7 @@ def _write_adapter(kept: Kept, trial: TrialRecord, draft: Path, to: Path, trust:
     no_peft = _write_peft(kept, draft, trust)
     guide = readme(kept, trial, to.absolute(), trust, no_peft)
     (draft / README).write_text(guide, encoding="utf-8")
-    peft = [f"no PEFT checkpoint: {no_peft}"] if no_peft else ["or with PEFT:", *with_peft(to, trust)]
+    peft = [f"no PEFT checkpoint: {no_peft}"] if no_peft else ["or with PEFT:", *with_peft(kept, to, trust)]
     return [*with_frontune(kept, to, trust), *peft]
 
 

@@ -14,19 +14,21 @@ README = "README.md"
 
 
 def with_frontune(kept: Kept, to: Path, trust: bool) -> list[str]:
-    """Return the lines of Python that need Frontune's `methods`."""
+    """Return the lines of Python that need Frontune's `methods`; `load_base` takes float32 by itself."""
+    dtype = "" if _dtype(kept) == "float32" else f", torch.{_dtype(kept)}"
     return [
+        *(["import torch"] if dtype else []),
         "from methods import load_adapter, load_base",
-        f"base = load_base({kept.about['base']!r}{_trusting(trust)})",
+        f"base = load_base({kept.about['base']!r}{dtype}{_trusting(trust)})",
         f"with load_adapter(base, {str(to)!r}) as adapted: logits = adapted.logits(tokens)",
     ]
 
 
-def with_peft(to: Path, trust: bool) -> list[str]:
+def with_peft(kept: Kept, to: Path, trust: bool) -> list[str]:
     """Return the lines of Python that need PEFT, which finds the base by the folder's own configuration."""
     return [
         "from peft import AutoPeftModelForCausalLM",
-        f"model = AutoPeftModelForCausalLM.from_pretrained({str(to)!r}, dtype='float32'{_trusting(trust)})",
+        f"model = AutoPeftModelForCausalLM.from_pretrained({str(to)!r}{_as_trained(kept, trust)})",
     ]
 
 
@@ -37,9 +39,9 @@ def readme(kept: Kept, trial: TrialRecord, to: Path, trust: bool, no_peft: str) 
     if no_peft:
         peft = f"There is no PEFT checkpoint: {no_peft}."
     else:
-        loaded = f"AutoModelForCausalLM.from_pretrained({place!r}, dtype='float32'{_trusting(trust)})"
+        loaded = f"AutoModelForCausalLM.from_pretrained({place!r}{_as_trained(kept, trust)})"
         peft = (
-            f"With PEFT:\n\n{_code(with_peft(to, trust))}\n\n"
+            f"With PEFT:\n\n{_code(with_peft(kept, to, trust))}\n\n"
             "It finds the base by `adapter_config.json`. Where that lies elsewhere, load it first, here by\n"
             f"`base = {loaded}`, and then `PeftModel.from_pretrained(base, {str(to)!r})`."
         )
@@ -66,6 +68,16 @@ def place_of(base: str) -> str:
 
 def _code(lines: list[str]) -> str:
     return "\n".join(["```python", *lines, "```"])
+
+
+def _as_trained(kept: Kept, trust: bool) -> str:
+    """What transformers is told besides, which takes the dtype of the file by itself."""
+    return f", dtype={_dtype(kept)!r}{_trusting(trust)}"
+
+
+def _dtype(kept: Kept) -> str:
+    """What the base was held in while the trial trained."""
+    return kept.about.get("dtype", "float32")
 
 
 def _trusting(trust: bool) -> str:

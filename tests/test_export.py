@@ -18,10 +18,11 @@ from methods import load_adapter, load_base, parse_method
 from methods.errors import FrontuneError
 from methods.expression import format_method
 from methods.frozen import FrozenBase
-from methods.kept import TENSORS, read_kept
+from methods.kept import TENSORS, Kept, read_kept
 from methods.merging import save_merged
 from methods.peft_form import NoPeftForm, peft_checkpoint
 from storage.checkpoints import save_tensors
+from sweeps.export_guide import with_frontune, with_peft
 from sweeps.training.batches import Row, collate
 from sweeps.training.pack import label_states
 from sweeps.training.recipe import Recipe
@@ -160,6 +161,14 @@ def test_an_adapter_of_another_base_or_another_shape_is_refused(tmp_path: Path) 
             read_kept(tmp_path / file)
 
 
+def test_the_lines_load_the_base_in_the_dtype_of_the_trial_and_trust_what_it_trusted() -> None:
+    kept = Kept(parse_method("lora(r_q=1)"), {}, {"base": "b", "dtype": "bfloat16"})
+    ours, theirs = with_frontune(kept, Path("to"), trust=True), with_peft(kept, Path("to"), trust=True)
+    assert ours[0] == "import torch"
+    assert ours[2] == "base = load_base('b', torch.bfloat16, trust_remote_code=True)"
+    assert theirs[1].endswith(".from_pretrained('to', dtype='bfloat16', trust_remote_code=True)")
+
+
 def test_the_command_writes_a_folder_that_peft_and_methods_load_or_a_model(
     make_workspace: Callable[[], Path], frontune: Frontune, sweep_file: SweepFile, tmp_path: Path, base: str
 ) -> None:
@@ -175,7 +184,7 @@ def test_the_command_writes_a_folder_that_peft_and_methods_load_or_a_model(
     assert done.exit_code == 0, done.output
     assert f"AutoPeftModelForCausalLM.from_pretrained({str(tmp_path / 'lora')!r}, dtype=" in done.stdout
     about = json.loads((tmp_path / "lora" / "frontune.json").read_text())
-    assert (about["sweep"], about["number"], about["base"]) == ("small", 0, base)
+    assert (about["sweep"], about["number"], about["base"], about["dtype"]) == ("small", 0, base, "float32")
     loaded, tokens = load_base(base), torch.tensor([[5, 6, 7]])
     with load_adapter(loaded, tmp_path / "lora") as adapted:
         ours = adapted.logits(tokens)

@@ -143,6 +143,7 @@ class TrialRun:
             "method": self.spec.method,
             "base": self.base.name,
             "base_fingerprint": self.base.fingerprint,
+            "dtype": str(self.base.dtype).removeprefix("torch."),
             "config_hash": self.spec.config_hash,
             "seed": str(self.spec.recipe.seed),
         }
