@@ -66,12 +66,12 @@ def plot_tradeoff(
     y_range = _y_range(points, pruned, untrained)
     figure.update_yaxes(range=y_range)
     drawn, lines = [p for p in points if p.trainable_params > 0], _lines(points, first.metric, untrained)
-    if drawn or pruned:
-        figure.update_xaxes(**x_scale([p.trainable_params for p in drawn or pruned]))
+    params = [p.trainable_params for p in (*drawn, *pruned)]
+    if params:
+        figure.update_xaxes(**x_scale(params))
         figure.add_traces(_traces(drawn, pruned, band))
     if any(p.is_pareto for p in drawn):
-        x_range = _x_range([p.trainable_params for p in drawn])
-        axes = Axes(x_range, y_range, score_scale(first.metric), plot_px)
+        axes = Axes(_x_range(params), y_range, score_scale(first.metric), plot_px)
         figure.add_scatter(**_front_text(drawn, pruned, lines, axes))
     for line in lines:
         _add_line(figure, line, score_scale(first.metric))

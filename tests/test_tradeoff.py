@@ -175,6 +175,9 @@ def test_pruned_trials_are_faint_and_no_part_of_the_front_or_of_a_mean() -> None
     ]
     (line,) = [t for t in figure.data if t.name == "Pareto front"]
     assert list(line.y) == [90.0]
+    far = [make_trial(state="pruned", trainable_params=size, score=0.5) for size in (10, 10**9)]
+    low, high = plot_tradeoff(tradeoff_points(trials), "t", pruned_points(far)).layout.xaxis.range
+    assert low < 1 < 9 < high
 
 
 def test_the_band_is_filled_between_its_edges_up_to_the_largest_budget() -> None:
