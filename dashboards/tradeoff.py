@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dashboards.figure_layout import GREY, INK, NOTE_SIZE_PX, layout, say, score_axis, score_scale
 from dashboards.front_band import BandStep, front_band
 from dashboards.front_labels import GAP_PX, LABEL_SIZE_PX, PLOT_PX, Axes, Line, place_labels
-from dashboards.plot_files import write_plot
-from dashboards.points import Point, front_steps, plotly_text, pruned_points, tradeoff_points
+from dashboards.points import Point, plotly_text, pruned_points, tradeoff_points
 from dashboards.printing import print_score
 from dashboards.replicates import replicates
 from dashboards.tradeoff_traces import (
@@ -24,8 +23,6 @@ from storage.records import TrialRecord
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-__all__ = ["Point", "front_steps", "plot_tradeoff", "tradeoff_figure", "tradeoff_points", "write_plot"]
 
 MOST_DRAWN_AS_SVG = 3000
 """With more points the browser draws them by WebGL: 100,000 elements of SVG cannot be panned."""

@@ -20,9 +20,10 @@ from dashboards.low_data import (
     render_low_data_markdown,
     render_low_data_rich,
 )
+from dashboards.points import tradeoff_points
 from dashboards.rich_table import table_width
 from dashboards.table15 import render_csv, render_markdown, table_rows
-from dashboards.tradeoff import plot_tradeoff, tradeoff_points
+from dashboards.tradeoff import plot_tradeoff
 from methods.errors import FrontuneError
 from storage.ledger import Ledger
 from storage.records import Measurement, SweepRecord, TrialOutcome, TrialRecord

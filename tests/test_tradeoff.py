@@ -13,15 +13,9 @@ from choreographer.browsers.chromium import Chromium
 
 from dashboards.front_band import BandStep
 from dashboards.front_labels import Axes, Line, brief, place_labels
-from dashboards.points import pruned_points
-from dashboards.tradeoff import (
-    MOST_DRAWN_AS_SVG,
-    Point,
-    front_steps,
-    plot_tradeoff,
-    tradeoff_points,
-    write_plot,
-)
+from dashboards.plot_files import write_plot
+from dashboards.points import Point, front_steps, pruned_points, tradeoff_points
+from dashboards.tradeoff import MOST_DRAWN_AS_SVG, plot_tradeoff
 from methods.errors import FrontuneError
 from storage.records import TrialRecord
 from tests.test_pareto import make_trial

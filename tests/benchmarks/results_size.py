@@ -25,8 +25,9 @@ from typing import Any
 from sqlalchemy import insert
 
 from dashboards.pareto_csv import write_csv
+from dashboards.points import tradeoff_points
 from dashboards.table15 import render_markdown, table_rows
-from dashboards.tradeoff import plot_tradeoff, tradeoff_points
+from dashboards.tradeoff import plot_tradeoff
 from storage.collection import without_collection
 from storage.ledger import Ledger
 from storage.models import MeasurementRow, TrialRow, row_values
