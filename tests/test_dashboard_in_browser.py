@@ -170,8 +170,12 @@ def test_a_range_of_parameters_leaves_what_is_within(page: Page) -> None:
     wait_for_points(page, "a", 5)
     shown = {number for point in points(page, "a") for number in point}
     page.locator("#panel-a summary").click()
-    cells = page.locator("#trials-a tbody td:first-child").all_inner_texts()
-    assert {int(cell) for cell in cells} == shown
+    # The table is drawn by itself, before the figure or after it.
+    page.wait_for_function(f"(shown) => ({_ROWS}).join() === shown.join()", arg=sorted(shown))
+
+
+_ROWS = """[...document.querySelectorAll('#trials-a tbody td:first-child')]
+  .map((cell) => Number(cell.textContent)).sort((a, b) => a - b)"""
 
 
 def test_picked_points_are_the_rows_of_the_csv(
