@@ -73,6 +73,7 @@ def make_method(name: str, /, **hyperparameters: Any) -> Method:
         raise InvalidConfig(f"{name} refused {hyperparameters}: {error!r}") from error
 
 
+@cache
 def field_types(method: type[Method]) -> dict[str, type]:
     """The hyperparameters of a method and their types (int, float, str or bool)."""
     hints = typing.get_type_hints(method)
@@ -103,6 +104,7 @@ def plugin_fingerprints(names: Iterable[str]) -> dict[str, str]:
     return {part: found for part in parts if (found := _fingerprint([known[part]]))}
 
 
+@cache
 def required_fields(method: type[Method]) -> list[str]:
     """The hyperparameters without a default."""
     parameters = inspect.signature(method).parameters.values()
