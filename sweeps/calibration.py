@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -91,11 +92,13 @@ def _decoding_seconds(
     base: FrozenBase, slot: Slot, rows: Sequence[Row], decoding: Decoding, limit: int
 ) -> float:
     """The tokens after a text's first, each a pass of one position: a few of them for as many texts as are
-    generated at once, whose prompts are cut to a token because they were timed before."""
+    generated at once, with as much of their prompts, which were timed before, as passes quickly."""
     length = sum(len(row.prompt) for row in rows) // len(rows) + decoding.max_new_tokens
-    at_once = texts_at_once((length + sum(slot.method.virtual_tokens)) * decoding.beams, base.device.type)
+    positions = (length + sum(slot.method.virtual_tokens)) * decoding.beams
+    at_once = min(len(rows), texts_at_once(positions, base.device.type))
     some = rows[: max(1, min(at_once, limit // decoding.beams))]
-    asked = [(slot, [replace(row, prompt=row.prompt[-1:]) for row in some])]
+    kept = max(1, limit // (len(some) * decoding.beams))
+    asked = [(slot, [replace(row, prompt=row.prompt[-kept:]) for row in some])]
 
     def seconds(new_tokens: int) -> float:
         began = time.perf_counter()
@@ -103,7 +106,8 @@ def _decoding_seconds(
         return time.perf_counter() - began
 
     a_token = max(0.0, seconds(1 + DECODED) - seconds(1)) / DECODED
-    return a_token * (decoding.max_new_tokens - 1) * len(rows) / len(some)
+    a_batch = a_token * (decoding.max_new_tokens - 1) * at_once / len(some)
+    return a_batch * math.ceil(len(rows) / at_once)
 
 
 def _some(rows: Sequence[Row], tokens: int, at_most: int) -> list[Row]:
