@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
-_INDENT = 1
-
 
 @dataclass(frozen=True)
 class FittedTable:
@@ -28,6 +26,11 @@ class FittedTable:
     def whole(self) -> Table:
         """Return the table for as long lines as it needs."""
         return rich_table(self.headings, self.rows, self.best, self.footer, self.n_names)
+
+    @property
+    def indent(self) -> int:
+        """How far configurations stand from under their method; beside a trial's number they need not."""
+        return 1 if self.n_names == 2 else 0
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         method, label = self.n_names - 2, self.n_names - 1
@@ -49,43 +52,54 @@ class FittedTable:
         from rich.text import Text
 
         method, label = self.n_names - 2, self.n_names - 1
-        gap, first, others = self._widths(width)
+        gap, widths, headings = self._layout(width)
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
         if self.footer:
             table.caption, table.caption_justify = Text(self.footer), "left"
-        for at, heading in enumerate(self.headings):
-            text = Text("\n".join(heading.split()))
-            if at == label:
-                table.add_column(Text("Method,\nhyper-\nparameters"), width=first, overflow="fold")
-            elif at != method:
-                table.add_column(
-                    text, justify="left" if at < method else "right", width=others[at], overflow="fold"
-                )
+        for at, heading in headings.items():
+            is_name = at < self.n_names
+            table.add_column(
+                Text("\n".join(heading)),
+                justify="left" if is_name else "right",
+                width=widths[at],
+                overflow="fold",
+            )
         for number, row in enumerate(self.rows):
             if row[method]:
                 table.add_row(*[""] * method, Text(row[method]))
             cells = [Text(cell, "bold" if (number, at) in self.best else "") for at, cell in enumerate(row)]
-            lines = Text("\n".join(_lines(row[label], first - _INDENT)))
+            lines = Text("\n".join(_lines(row[label], widths[label] - self.indent)))
             last = number + 1 == len(self.rows) or self.rows[number + 1][method] != ""
-            indented = Padding(lines, (0, 0, 0, _INDENT))
+            indented = Padding(lines, (0, 0, 0, self.indent))
             table.add_row(*cells[:method], indented, *cells[label + 1 :], end_section=last)
         return table
 
-    def _widths(self, width: int) -> tuple[int, int, dict[int, int]]:
-        """The gap between columns, the width of the methods' column, and those of all others by number."""
+    def _layout(self, width: int) -> tuple[int, dict[int, int], dict[int, list[str]]]:
+        """The gap between columns, their widths and headings by number: the first that fit, or the least."""
         method, label = self.n_names - 2, self.n_names - 1
-        least = max(_longest([row[label] for row in self.rows], ", "), len("parameters")) + _INDENT
-        others = [at for at in range(len(self.headings)) if at not in (method, label)]
-        for gap, broken_at in ((2, "\n"), (2, ", "), (1, ", ")):
-            widths = {at: self._number_width(at, broken_at) for at in others}
-            first = width - sum(widths.values()) - gap * len(widths)
-            if first >= least:
+        columns = {at: [row[at] for row in self.rows] for at in range(len(self.headings)) if at != method}
+        for gap, broken_at, most in ((2, "\n", 99), (2, ", ", 99), (1, ", ", 99), (1, ", ", 8)):
+            headings = {at: _heading(self.headings[at], most) for at in columns}
+            headings[label] = ["Method,", "hyper-", "parameters"]
+            widths = {
+                at: max(_longest(cells, broken_at), *map(len, headings[at])) for at, cells in columns.items()
+            }
+            widths[label] = max(_longest(columns[label], ", ") + self.indent, len("parameters"))
+            left = width - sum(widths.values()) - gap * (len(widths) - 1)
+            if left >= 0:
                 break
-        return gap, max(least, first), widths
+        widths[label] += max(0, left)
+        return gap, widths, headings
 
-    def _number_width(self, column: int, broken_at: str) -> int:
-        cells = [row[column] for row in self.rows]
-        return max(_longest(cells, broken_at), _longest([self.headings[column]], " "))
+
+def _heading(text: str, most: int) -> list[str]:
+    """Its words, those that are longer than `most` in two parts."""
+    words: list[str] = []
+    for word in text.split():
+        at = word.index("-") + 1 if "-" in word else 5
+        parts = [word] if len(word) <= most else [f"{word[:at].rstrip('-')}-", word[at:]]
+        words += parts
+    return words
 
 
 def _lines(listed: str, width: int) -> list[str]:

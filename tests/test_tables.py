@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from dashboards.appearance import KNOWN, appearance, method_order
+from dashboards.front_table import front_cells, render_front_rows
 from dashboards.paper import table15
 from dashboards.printing import print_count, print_lr, print_score, score_title
 from dashboards.table15 import (
@@ -173,13 +174,16 @@ def test_rich_breaks_no_word_and_no_number_of_a_narrow_terminal(width: int) -> N
     prefix = make_trial(number=20, method="prefix_embed", title="PrefixEmbed", label="l_p = 8", score=0.3)
     rows = table_rows([*small_sweep(), *pair, prefix])
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    with console.capture() as capture:
-        console.print(render_rich(rows))
-    text = capture.get()
-    assert max(map(len, text.splitlines())) <= width
-    headings, cells, _ = table_cells(rows)
-    for cell in [*headings[4:], *(cell for row in cells for cell in row)]:
-        assert all(part in text for part in cell.split(", ")), cell
+    for table, (headings, cells, _) in (
+        (render_rich(rows), table_cells(rows)),
+        (render_front_rows(rows), front_cells(rows)),
+    ):
+        with console.capture() as capture:
+            console.print(table)
+        text = capture.get()
+        assert max(map(len, text.splitlines())) <= width
+        for cell in ["Seeds", *headings[-2:], *(cell for row in cells for cell in row)]:
+            assert all(part in text for part in cell.split(", ")), cell
 
 
 def test_rich_sets_only_the_best_score_bold() -> None:
