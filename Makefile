@@ -11,15 +11,16 @@ demo: $(INSTALLED)
 	$(BIN)/frontune pareto demo --workspace runs --csv runs/demo.csv
 	$(BIN)/frontune plot demo --workspace runs --out runs/demo.html
 
+# What a file's tests share is made by one process: --dist loadfile.
 test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(INSTALLED) smollm2
 	$(BIN)/python -m tests.benchmarks.all

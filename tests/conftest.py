@@ -35,6 +35,15 @@ SweepFile = Callable[..., Path]
 SHORT = {"trials": 4, "seeds": [0]}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def hurry() -> Iterator[None]:
+    """Every test hurries."""
+    from tests.hurry import hurrying
+
+    with hurrying():
+        yield
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with a random GPT-2 of two layers, width 16, and a tokenizer that knows the demo's words."""

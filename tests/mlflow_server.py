@@ -13,6 +13,8 @@ import urllib.request
 from pathlib import Path
 
 START_S = 120
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Jobs, which nothing of ours has, take half a dozen processes that load all of MLflow."""
 
 
 class MlflowServer:
@@ -51,7 +53,7 @@ class MlflowServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+                env=os.environ | QUIET,
             )
         latest = time.monotonic() + START_S
         while not self._answers():
