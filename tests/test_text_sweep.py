@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from sweeps.filling import fill_missing
 from sweeps.metrics.scores import Scores
@@ -22,11 +24,10 @@ MakeWorkspace = Callable[[], Path]
 WORDS = ("long", "short", "round", "square", "metal", "green")
 
 
-@pytest.fixture
-def echo(tmp_path: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Say the word again: a task of one's own that a few steps can learn something of."""
-    folder = tmp_path / "echo"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("echo")
     rows = [json.dumps({"word": word, "answer": word}) for word in WORDS]
     for split, some in (("train", rows * 4), ("validation", rows), ("test", rows[:3])):
         (folder / f"{split}.jsonl").write_text("\n".join(some) + "\n")
@@ -39,20 +40,32 @@ def echo(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def sweep(sweep_file: SweepFile, echo: dict[str, Any]) -> Path:
+@pytest.fixture(scope="module")
+def sweep(base: str, echo: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     points = ["fine_tune(lr=1e-2)", "lora(r_q=1, lr=1e-12)", "prefix_layer(l_p=2, l_i=1, lr=1e-2)"]
-    return sweep_file(
-        task=echo, methods=None, points=points, trials=3, seeds=[0], recipe={"steps": 200, "batch_size": 8}
-    )
+    recipe = {"steps": 200, "batch_size": 8}
+    content = {"base": base, "task": echo, "points": points, "trials": 3, "seeds": [0], "recipe": recipe}
+    file = tmp_path_factory.mktemp("file") / "small.yaml"
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    return file
 
 
-def test_generated_text_is_scored_by_the_task_and_kept_one_a_line(
-    make_workspace: MakeWorkspace, frontune: Frontune, sweep: Path
-) -> None:
+@pytest.fixture(scope="module")
+def trained(make_workspace: MakeWorkspace, frontune: Frontune, sweep: Path) -> Path:
+    """A workspace, to be read or copied, with that sweep."""
     workspace = make_workspace()
     result = frontune("run", sweep, "--workspace", workspace)
     assert result.exit_code == 0, result.output
+    return workspace
+
+
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "runs"))
+
+
+def test_generated_text_is_scored_by_the_task_and_kept_one_a_line(trained: Path) -> None:
+    workspace = trained
     tuned, untouched, prefix = trials_of(workspace)
     assert tuned.metric == "exact_match"
     assert tuned.score == 1.0
@@ -71,20 +84,13 @@ def test_generated_text_is_scored_by_the_task_and_kept_one_a_line(
     assert run.data.metrics["validation/exact_match"] == 1.0
 
 
-def test_the_front_of_a_text_task_is_tested_on_the_test_split(
-    make_workspace: MakeWorkspace, frontune: Frontune, sweep: Path
-) -> None:
-    workspace = make_workspace()
-    frontune("run", sweep, "--workspace", workspace)
-    result = frontune("test", "small", "--workspace", workspace)
+def test_the_front_of_a_text_task_is_tested_on_the_test_split(copied: Path, frontune: Frontune) -> None:
+    result = frontune("test", "small", "--workspace", copied)
     assert "Fine-Tune: own data exact match 100.0 with" in result.stdout
 
 
-def test_another_decoding_is_another_configuration(
-    make_workspace: MakeWorkspace, frontune: Frontune, sweep: Path
-) -> None:
-    workspace = make_workspace()
-    frontune("run", sweep, "--workspace", workspace)
+def test_another_decoding_is_another_configuration(copied: Path, frontune: Frontune, sweep: Path) -> None:
+    workspace = copied
     again = ("--set", "name=again", "--set", "points=[fine_tune(lr=1e-2)]", "--set", "trials=1")
     assert frontune("run", sweep, "--workspace", workspace, *again).exit_code == 0
     (same,) = trials_of(workspace, "again")
