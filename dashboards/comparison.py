@@ -9,7 +9,7 @@ from statistics import fmean
 from dashboards.paired_test import PairedTest, paired_test, score_test
 from dashboards.pareto import direction
 from dashboards.printing import is_percent, print_lr, print_score, print_seeds, score_title
-from dashboards.replicates import Replicates, replicates
+from dashboards.replicates import Replicates, replicates, score_of
 from methods.errors import FrontuneError, unknown_name
 from storage.records import TrialRecord
 
@@ -50,12 +50,17 @@ class Comparison:
         return direction(self.metric) * self.test.difference
 
     @property
+    def seeds(self) -> list[int]:
+        """Those that both have."""
+        one, other = ({trial.seed for trial in side.best.trials} for side in (self.one, self.other))
+        return sorted(one & other)
+
+    @property
     def common(self) -> str:
         """In words the seeds that were compared; empty where neither has any other."""
-        one, other = ({trial.seed for trial in side.best.trials} for side in (self.one, self.other))
-        if one == other:
-            return ""
         n = self.test.n_seeds
+        if self.one.best.n == n == self.other.best.n:
+            return ""
         return "the one seed that both have" if n == 1 else f"the {n} seeds that both have"
 
 
@@ -110,12 +115,19 @@ def _measured(side: Candidate, metric: str, values: Mapping[int, Sequence[float]
     return replace(side, best=replace(side.best, trials=tuple(trials)))
 
 
-def render(comparison: Comparison) -> str:
-    """Return the whole report: the two configurations, the test, its assumptions, and the answer."""
+def render(comparison: Comparison, at: int | None = None) -> str:
+    """Return the whole report: the two configurations, the test, its assumptions, and the answer.
+
+    `at` is the most trainable parameters that they were chosen with, None where any number was.
+    """
     test, metric = comparison.test, comparison.metric
     first = comparison.one.best.first
-    lines = [f"{score_title(first.task, metric)}: {comparison.one.title} minus {comparison.other.title}"]
+    within = "" if at is None else f", each at its best with at most {at:,} trainable parameters"
+    pair = f"{comparison.one.title} minus {comparison.other.title}"
+    lines = [f"{score_title(first.task, metric)}: {pair}{within}"]
     lines += [f"  {_described(side)}" for side in (comparison.one, comparison.other)]
+    if comparison.common:
+        lines.append(f"  {_over_the_common_seeds(comparison)}")
     tested = f"{comparison.common or _seeds(test.n_seeds)}, " + (
         f"{test.n_examples:,} examples" if test.n_examples else "the examples' own outcomes are not known"
     )
@@ -182,11 +194,26 @@ def _described(side: Candidate) -> str:
     return f"{what}: {score} with {first.trainable_params:,} parameters, {_seeds(group.n, group.n_failed)}"
 
 
+def _over_the_common_seeds(comparison: Comparison) -> str:
+    """The means whose difference is tested, where those of all seeds are others."""
+    seeds = comparison.seeds
+    means = [
+        fmean({t.seed: score_of(t) for t in side.best.trials}[seed] for seed in seeds)
+        for side in (comparison.one, comparison.other)
+    ]
+    one, other = (print_score(mean, None, comparison.metric) for mean in means)
+    plural = "s" if len(seeds) > 1 else ""
+    return f"over the common seed{plural} {', '.join(map(str, seeds))}: {one} against {other}"
+
+
 def print_interval(test: PairedTest, metric: str) -> str:
-    """Return ``95% interval +0.4 to +3.1, p = 0.012``."""
+    """Return ``95% interval +0.4 to +3.1, p = 0.012``, cut where scores in percent cannot differ by more."""
     if test.low is None or test.high is None:
         return "no interval"
-    low, high = (print_difference(end, metric) for end in (test.low, test.high))
+    ends = (test.low, test.high)
+    if is_percent(metric):
+        ends = (max(-1.0, test.low), min(1.0, test.high))
+    low, high = (print_difference(end, metric) for end in ends)
     return f"95% interval {low} to {high}, {_p(test)}"
 
 

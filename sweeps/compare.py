@@ -44,7 +44,7 @@ def compare_command(
             )
             if len(found.sweeps) > 1:
                 click.echo(sweep.name)
-            said = render(compare(one, other, metric or sweep.metric, values))
+            said = render(compare(one, other, metric or sweep.metric, values), most)
             if note := imported_note(used):
                 said += f"\n{one_line(note)}"
             click.echo(broken(said, Console()))

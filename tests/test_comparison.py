@@ -155,6 +155,7 @@ def test_only_seeds_that_both_have_are_paired() -> None:
     assert found.test.n_seeds == 2
     assert found.test.difference == pytest.approx(0.3)
     assert "; the 2 seeds that both have, the examples' own outcomes are not known" in render(found)
+    assert "\n  over the common seeds 0, 1: 85.0 against 55.0\n  difference +30.0, " in render(found)
     apart = best_candidate([make_trial(seed=5, method="adapter_h")], "adapter_h", None)
     with pytest.raises(FrontuneError, match="no seed in common"):
         compare(one, apart, "accuracy", {t.number: [t.score or 0.0] for t in trials})
@@ -179,6 +180,16 @@ def test_the_answer_is_one_plain_sentence(gap: float, n_seeds: int, said: str) -
     found = compare(one, other, "accuracy", values)
     assert said in answer(found)
     assert render(found).splitlines()[-1] == answer(found)
+
+
+def test_an_interval_of_percentages_ends_where_they_cannot_differ_by_more() -> None:
+    trials = sweep_of(("lora", 10, [0.9, 0.6]), ("adapter_h", 10, [0.4, 0.4]))
+    one, other = best_candidate(trials, "lora", None), best_candidate(trials, "adapter_h", None)
+    found = compare(one, other, "accuracy", {t.number: [t.score or 0.0] for t in trials})
+    # 0.35 and 12.706 times 0.15 is beyond 1 on both sides; p is that of the whole.
+    assert found.test.high == pytest.approx(2.256, abs=1e-3)
+    assert "difference +35.0, 95% interval -100.0 to +100.0, p = 0.258; 2 seeds" in render(found)
+    assert "over the common" not in render(found)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +217,8 @@ def test_where_lower_is_better_the_lower_is_the_best_and_ahead() -> None:
     assert one.best.first.trainable_params == 10
     found = compare(one, other, "loss", {t.number: [t.score or 0.0] for t in trials})
     assert found.lead == pytest.approx(0.55)
+    # -0.55 and 12.706 times 0.05: what is no percentage is not cut.
+    assert "95% interval -1.185 to +0.085, p = 0.058; 2 seeds" in render(found)
     assert answer(found).startswith("No difference beyond noise between LORA and ADAPTER_H")
     steady = {t.number: [1.0 if t.method == "lora" else 2.0 + 0.01 * t.seed] for t in trials}
     assert "LORA is below ADAPTER_H by more" in answer(compare(one, other, "loss", steady))
@@ -229,7 +242,10 @@ def test_the_command_compares_over_the_kept_outcomes(finished: Path, frontune: F
     assert frontune("compare", "small", "LORA", "ft^top2", "--workspace", finished).stdout == result.stdout
     named = frontune("compare", "small", "LoRA+pe", "Lora + prefix_embed", "--workspace", finished)
     assert named.stderr == "frontune: got lora+prefix_embed twice, wanted two methods to compare\n"
-    other = frontune("compare", "small", "lora", "ft_top2", "--metric", "loss", "--workspace", finished)
+    loss = ("--metric", "loss", "--at", "1M")
+    other = frontune("compare", "small", "lora", "ft_top2", *loss, "--workspace", finished)
+    within = "each at its best with at most 1,000,000 trainable parameters"
+    assert other.stdout.startswith(f"demo loss: LoRA minus FT^Top2, {within}\n")
     assert "2 seeds, the examples' own outcomes are not known" in other.stdout
     assert "the configurations were chosen by demo accuracy (best of " in other.stdout
     lora, ft_top2 = (float(line.split(": ")[1].split()[0]) for line in other.stdout.splitlines()[1:3])

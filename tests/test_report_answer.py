@@ -85,9 +85,15 @@ def test_the_lead_is_tested_over_the_seeds_that_both_have() -> None:
     assert test.p == pytest.approx(0.0742, abs=1e-4)
     line = stretch_line([answer.reigns[2]], comparison)
     assert line.startswith("With 100 to 199 trainable parameters, LoRA is best: 60.0 ± 10.0. ")
-    assert "leads the next best method, Adapter^H r = 1 (40.0 ± .0 with 50), by 20.0 points" in line
+    assert (
+        "At the upper end it leads the next best method, Adapter^H r = 1 (40.0 ± .0 with 50), by 20.0 points"
+        in line
+    )
     assert "No difference beyond noise between LoRA and Adapter^H is shown (p = 0.074)" in line
     assert "95% interval -4.8 to +44.8" in line
+    assert line.endswith("of resampled seeds; that is no test but a bootstrap, too sure with so few seeds.")
+    last = answer.reigns[3]
+    assert ". With no limit it leads the next best" in stretch_line([last], compared(last, scores_of))
 
 
 def test_with_one_seed_the_confidence_cannot_be_told() -> None:
@@ -134,6 +140,8 @@ def test_where_seeds_differ_lead_and_interval_are_of_those_that_both_have() -> N
         "Adapter^H is above LoRA by more than noise (p = 0.003). LoRA minus Adapter^H: 95% interval" in line
     )
     assert "interval -12.5 to -7.5, p = 0.003, 3 seeds." in line
+    assert "With no limit the next best method is Adapter^H" in line
+    assert line.endswith("of resampled seeds; that is no test but a bootstrap.")
     assert "leads" not in line
     assert "The lead" not in line
     assert cells[-2:] == ("-10.0 on the 3 seeds that both have", "-12.5 to -7.5, p = 0.003")

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from dashboards.comparison import ONE_SEED, Comparison, answer, print_difference, print_interval
+from dashboards.comparison import (
+    FEW_SEEDS,
+    ONE_SEED,
+    Comparison,
+    answer,
+    print_difference,
+    print_interval,
+)
 from dashboards.imported import and_list
 from dashboards.pareto import DIGITS, direction
 from dashboards.printing import is_percent, print_score, print_share, score_title
@@ -135,16 +142,17 @@ def _distance(reign: Reign, comparison: Comparison | None) -> str:
         return "No other method was tried with so few parameters."
     metric = winner.best.first.metric
     rival = f"{named(other.best)} ({_score(other.best)} with {other.best.first.trainable_params:,})"
+    end = "With no limit" if reign.below is None else "At the upper end"
     lead = round(comparison.lead if comparison else reign.lead, DIGITS)
     by = print_difference(abs(lead), metric).removeprefix("+") + (" points" if is_percent(metric) else "")
     if comparison and comparison.common:
         behind = (
             f"is {by} {'behind' if lead > 0 else 'ahead of'} {winner.title}" if lead else "scores as much"
         )
-        return f"At the upper end the next best method is {rival}; on {comparison.common} it {behind}."
+        return f"{end} the next best method is {rival}; on {comparison.common} it {behind}."
     if lead <= 0:
         return f"The next best method scores as much with more parameters or later: {rival}."
-    return f"At the upper end it leads the next best method, {rival}, by {by}."
+    return f"{end} it leads the next best method, {rival}, by {by}."
 
 
 def _sure(reign: Reign, comparison: Comparison | None) -> str:
@@ -164,7 +172,11 @@ def _sure(reign: Reign, comparison: Comparison | None) -> str:
             pair = f"{comparison.one.title} minus {comparison.other.title}"
             said.append(f"{pair}: {interval}, {comparison.test.n_seeds} seeds.")
     if reign.front_probability is not None and reign.winner.best.n > 1:
-        said.append(f"It is on {reign.front_probability:.0%} of the fronts of resampled seeds.")
+        few = ", too sure with so few seeds" if reign.winner.best.n <= FEW_SEEDS else ""
+        share = f"{reign.front_probability:.0%}"
+        said.append(
+            f"It is on {share} of the fronts of resampled seeds; that is no test but a bootstrap{few}."
+        )
     return " ".join(said)
 
 
