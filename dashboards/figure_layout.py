@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from dashboards.points import plotly_text, with_subscripts
@@ -111,3 +112,8 @@ def say(figure: go.Figure, text: str) -> go.Figure:
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     return figure
+
+
+def said_in(figure: go.Figure) -> str:
+    """Return what `say` wrote into a figure."""
+    return unescape(figure.layout.annotations[0].text)

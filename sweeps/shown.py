@@ -157,7 +157,8 @@ def _csv(found: Found, paper: bool) -> str:
 
 def draw(ledger: Ledger, name: str, file: Path, paper: bool, kind: str | None = None) -> None:
     """Draw a figure; without a kind, score against examples where sweeps differ in their number, else against
-    parameters."""
+    parameters. Raises FrontuneError where there is nothing to draw."""
+    from dashboards.figure_layout import said_in
     from dashboards.figures import draw_figure, figure_in_words
     from dashboards.plot_files import write_plot
 
@@ -165,7 +166,9 @@ def draw(ledger: Ledger, name: str, file: Path, paper: bool, kind: str | None = 
     found = find(ledger, name)
     source, kind = source_of(ledger, found, paper), kind or ("low_data" if found.is_low_data else "tradeoff")
     figure = draw_figure(kind, source)
-    write_plot(figure, file, figure_in_words(kind, source).sentence if figure.data else "")
+    if not figure.data:
+        raise FrontuneError(f"the figure {kind} has nothing to draw for {name}: {said_in(figure)}")
+    write_plot(figure, file, figure_in_words(kind, source).sentence)
     click.echo(f"wrote {file}")
 
 

@@ -17,7 +17,7 @@ from tests.conftest import Frontune
 from tests.test_pareto import make_trial
 
 PAGE = (Path(__file__).parents[1] / "docs" / "figures.md").read_text(encoding="utf-8")
-OF_ONE_SWEEP = [name for name in figure_names() if name != "low_data"]
+OF_ONE_SWEEP = [name for name in figure_names() if name not in ("low_data", "importance")]
 
 
 def test_every_kind_of_figure_stands_in_its_page() -> None:
@@ -49,6 +49,18 @@ def test_a_single_number_of_examples_is_no_figure(finished: Path, frontune: Fron
         r"frontune: the figure low_data needs trials on two or more numbers of training examples, small "
         r"has them on \d+ alone; a list of task\.train_examples makes a sweep of each\n",
         result.stderr,
+    )
+
+
+def test_a_figure_without_data_is_refused_and_not_written(
+    finished: Path, frontune: Frontune, tmp_path: Path
+) -> None:
+    file = tmp_path / "plot.png"
+    result = frontune("plot", "small", "--figure", "importance", "--out", file, "--workspace", finished)
+    assert (result.exit_code, result.stdout, file.exists()) == (2, "", False)
+    assert result.stderr == (
+        "frontune: the figure importance has nothing to draw for small: no method has eight completed "
+        "configurations that differ in what was searched\n"
     )
 
 

@@ -45,7 +45,7 @@ def plot_importances(importances: Sequence[Importance], title: str) -> go.Figure
         layout=layout(title, "Share of the variance of the score that it explains alone (%)", "")
     )
     if not importances:
-        return say(figure, "no method has eight completed configurations and what was searched in them")
+        return say(figure, "no method has eight completed configurations that differ in what was searched")
     for method in dict.fromkeys(each.method for each in importances):
         mine = [(at, each) for at, each in enumerate(importances) if each.method == method]
         first = mine[0][1]
