@@ -10,7 +10,7 @@ from dashboards.figure_layout import GREY, INK, NOTE_SIZE_PX, layout, say, score
 from dashboards.front_band import BandStep, front_band
 from dashboards.front_labels import GAP_PX, LABEL_SIZE_PX, PLOT_PX, Axes, Line, place_labels
 from dashboards.points import Point, plotly_text, pruned_points, tradeoff_points
-from dashboards.printing import print_score
+from dashboards.printing import is_percent, print_score
 from dashboards.replicates import replicates
 from dashboards.tradeoff_traces import (
     band_traces,
@@ -120,7 +120,11 @@ def _y_range(
     high = max([*(scale * (p.score + (p.std or 0.0)) for p in every), *lines])
     # Room for a label below and above.
     margin = max(0.08 * (high - low), 0.01 * scale)
-    return low - margin, high + margin
+    bottom, top = low - margin, high + margin
+    if is_percent(every[0].metric):
+        # What cannot be is no part of the axis, but for the markers' room.
+        bottom, top = max(bottom, -0.08 * top), min(top, 100 + 0.08 * (100 - bottom))
+    return bottom, top
 
 
 def _front_text(

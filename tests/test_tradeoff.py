@@ -255,6 +255,18 @@ def test_labels_stand_at_their_own_point_of_the_front_or_are_left_out() -> None:
     assert sides(*front[1:], lines=(line,)) == {90_000: "top left", 1300: "bottom right"}
 
 
+def test_an_axis_of_percent_does_not_show_what_cannot_be() -> None:
+    def ends(score: float, metric: str) -> tuple[float, float]:
+        trials = [make_trial(metric=metric, score=score)]
+        low, high = plot_tradeoff(tradeoff_points(trials), "t").layout.yaxis.range
+        return low, high
+
+    assert ends(0.0, "exact_match") == pytest.approx((-0.08, 1.0))
+    assert ends(1.0, "exact_match") == pytest.approx((99.0, 100.08))
+    assert ends(0.5, "exact_match") == pytest.approx((49.0, 51.0))
+    assert ends(0.0, "ter") == pytest.approx((-0.01, 0.01))
+
+
 def test_a_plot_of_nothing_says_so() -> None:
     assert plot_tradeoff([], "t").layout.annotations[0].text == "no completed trial yet"
 
