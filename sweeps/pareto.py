@@ -99,7 +99,14 @@ def _check_cost(trials: list[TrialRecord], cost: Cost) -> None:
     """Say what is left out because its cost is not known; raises FrontuneError where that is everything."""
     groups = replicates(trials)
     known = sum(group.cost(cost) is not None for group in groups)
-    if cost != "peak_memory_bytes" or known == len(groups):
+    if cost != "peak_memory_bytes":
+        return
+    if any(t.device == "cpu" and t.peak_memory_bytes is not None for t in trials):
+        raise FrontuneError(
+            f"--cost {cost}: trials were trained on a CPU, where the peak is that of the process with all it "
+            "keeps from earlier trials, so that it does not compare configurations; on a GPU it does"
+        )
+    if known == len(groups):
         return
     why = "trials that train side by side have no peak memory of their own (slots_per_device: 1 measures it)"
     if not known:

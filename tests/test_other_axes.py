@@ -7,11 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from sqlalchemy import text
 
 from dashboards.front_probability import front_probabilities
 from dashboards.imported import trial_names
@@ -23,7 +25,7 @@ from methods.errors import FrontuneError
 from storage.records import Measurement, TrialRecord
 from sweeps import load_sweep, run
 from tests.conftest import Frontune, SweepFile
-from tests.sweep_outcomes import trials_of
+from tests.sweep_outcomes import ledger_of, trials_of
 from tests.test_pareto import make_trial
 
 MakeWorkspace = Callable[[], Path]
@@ -69,6 +71,11 @@ def test_memory_that_was_not_measured_is_said_and_refused_where_it_is_of_all(
         "--cost peak_memory_bytes: it is known of none of the 2 configurations: trials that" in refused.stderr
     )
     assert frontune("run", sweep_file(trials=3, seeds=[0]), "--workspace", workspace).exit_code == 0
+    on_cpu = frontune(*asked)
+    assert on_cpu.exit_code == 2
+    assert "trained on a CPU, where the peak is that of the process" in on_cpu.stderr
+    with closing(ledger_of(workspace)) as ledger, ledger.engine.begin() as connection:
+        connection.execute(text("UPDATE frontune_trials SET device = 'cuda:0'"))
     shown = frontune(*asked)
     assert shown.exit_code == 0
     assert "2 of 3 configurations are left out: trials that train side by side" in shown.stderr
