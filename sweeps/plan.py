@@ -61,6 +61,15 @@ class Plan:
         cut = cut_to(self.data.train, self.shape.max_positions)[1]
         return cut + cut_to(self.data.validation, self.shape.max_positions, free)[1]
 
+    @property
+    def unknown_tokens(self) -> int:
+        """Tokens of the training rows that stand for what the base's tokenizer does not know."""
+        unknown = self.tokenizer.unk_token_id
+        # A tokenizer of bytes knows everything, and calls its end token unknown.
+        if unknown is None or unknown in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
+            return 0
+        return sum(row.prompt.count(unknown) + row.completion.count(unknown) for row in self.data.train)
+
     def refusal(self, point: Point) -> Refusal | None:
         """Why this point is not trained, or None if it can be."""
         return _refusal(point, self.spec, self.memory)

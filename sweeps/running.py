@@ -144,6 +144,9 @@ def announce(plan: Plan, console: Console) -> None:
         f"({len(plan.data.train):,} training rows, {n_validation:,} to score{cut}) on "
         f"{spec.base} ({plan.shape.total_params:,} parameters, {spec.recipe.dtype})"
     ]
+    if unknown := plan.unknown_tokens:
+        tokens = sum(row.tokens for row in plan.data.train)
+        said.append(f"{unknown:,} of {tokens:,} tokens of the training rows are unknown to base {spec.base}")
     if spec.sampler == "points" and spec.methods:
         said.append("the search spaces under methods are not used: sampler is points")
     if plan.matches:

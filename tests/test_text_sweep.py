@@ -108,6 +108,10 @@ def test_a_text_needs_room_beside_prompt_and_virtual_tokens(
     long = ("--set", "task.decoding.max_new_tokens=62")
     result = frontune("run", sweep, "--workspace", workspace, *long)
     assert "refused: prefix_layer l_p = 2, l_i = 1: l_p + l_i = 3 leaves no room" in result.stdout
+    assert "unknown to base" not in result.stdout
+    foreign = ("--set", "name=foreign", "--set", "task.prompt='{word} , wort ,'")
+    said = frontune("plan", sweep, "--workspace", workspace, *foreign)
+    assert "\n24 of 144 tokens of the training rows are unknown to base " in said.stdout, said.output
     assert [t.method for t in trials_of(workspace)] == ["fine_tune", "lora"]
 
 
