@@ -14,6 +14,7 @@ from dashboards.imported import imported_ones, shown_state, trained_here
 from dashboards.pareto import pareto_front
 from dashboards.printing import one_line
 from methods.errors import FrontuneError
+from storage.lease import holders
 from storage.ledger import Ledger
 from storage.records import Refusal, SweepRecord, TrialRecord
 from storage.workspace import Workspace
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from sweeps.plan import Plan
     from sweeps.running import SweepRun
     from sweeps.spec import SweepSpec
+
+OPEN = ("interrupted", "running")
+"""A trial that a resumed sweep goes on with; one whose driver was killed is left running."""
 
 
 def run_command(sweep: str, overrides: tuple[str, ...]) -> int:
@@ -90,9 +94,12 @@ def _print_results(done: SweepRun, plan: Plan) -> int:
 def list_command(workspace: str) -> None:
     """A line for each sweep."""
     ledger, console = _ledger(workspace), Console()
+    driven = holders(ledger)
     for sweep in ledger.sweeps():
         states = Counter(shown_state(each) for each in ledger.results(sweep.name))
         counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no trials"
+        if sweep.name not in driven and any(states[state] for state in OPEN):
+            counts += f" (nobody runs it; `frontune resume {sweep.name}` goes on)"
         begun = f"begun {sweep.created_at:%Y-%m-%d %H:%M} UTC"
         line = one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {counts}, {begun}")
         click.echo(broken(line, console))
@@ -103,20 +110,30 @@ def status_command(name: str, workspace: str) -> None:
     from sweeps.shown import find
 
     ledger = _ledger(workspace)
+    # Before the trials: a driver that ends in between must leave none behind that seem forsaken.
+    driven = holders(ledger)
     found = find(ledger, name)
     for sweep in found.sweeps:
-        _print_status(sweep, found.results[sweep.name], ledger.refusals(sweep.name))
+        _print_status(sweep, found.results[sweep.name], ledger.refusals(sweep.name), driven.get(sweep.name))
 
 
-def _print_status(sweep: SweepRecord, results: list[TrialRecord], refusals: list[Refusal]) -> None:
+def _print_status(
+    sweep: SweepRecord, results: list[TrialRecord], refusals: list[Refusal], driver: str | None
+) -> None:
     trials, imported = trained_here(results), imported_ones(results)
     states = Counter(trial.state for trial in trials)
     budget, seeds = sweep.spec.get("trials"), sweep.spec.get("seeds")
     own = searched(trials, seeds if isinstance(seeds, list) else [0])
+    done = sum(trial.state not in OPEN for trial in own)
     of = f" of {budget}" if isinstance(budget, int) and budget >= len(own) else ""
     more = f", {len(trials) - len(own)} further replicates of the front" if len(trials) > len(own) else ""
-    said = [one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {len(own)}{of} trials{more}")]
+    said = [one_line(f"{sweep.name}: {sweep.task} on {sweep.base}, {done}{of} trials{more}")]
     said += [f"  {n} {state}" for state, n in sorted(states.items())]
+    if driver:
+        said.append(f"  run by {driver}")
+    elif done < len(own):
+        nobody = f"nobody runs it; `frontune resume {sweep.name}` goes on"
+        said.append(f"  {one_line(nobody)}")
     files = Counter(str(each.imported_from) for each in imported)
     said += [f"  {n} imported from {one_line(file)}" for file, n in sorted(files.items())]
     for trial in trials:

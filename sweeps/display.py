@@ -85,7 +85,7 @@ class Display:
 
     def ended(self, trial: TrialRecord) -> None:
         """A trial has a result, or a reason why it has none."""
-        self._ended += 1
+        self._ended += trial.state != "interrupted"
         if self._bars:
             if (bar := self._bar_of.pop(trial.number, None)) is not None:
                 self._bars.remove_task(bar)

@@ -60,6 +60,11 @@ def forecast(
     return [_of_method(plan, each, known, paces.get(each.method)) for each in expected]
 
 
+def trials_done(plan: Plan, ledger: Ledger | None) -> int:
+    """How many of the trials that `trials` counts have ended before, of whatever method."""
+    return KnownTrials(plan, ledger).done.total()
+
+
 def middle(plan: Plan, expected: Expected) -> Cost:
     """The point whose parameters are in the middle of the method's."""
     costs = sorted((cost_of(plan, point) for point in expected.examples), key=lambda cost: cost.params)
@@ -96,7 +101,7 @@ def _of_method(plan: Plan, expected: Expected, known: KnownTrials, pace: Pace | 
         memory_low=min(memory),
         memory_high=max(memory),
         train_tokens=round(left * fmean(cost.tokens for cost in costs)),
-        seconds=left * fmean(seconds) if seconds else None,
+        seconds=left * fmean(seconds) if seconds else None if left else 0.0,
     )
 
 

@@ -50,6 +50,7 @@ def pareto_command(name: str, workspace: str, asked: FrontRequest) -> None:
         (asked.json, trials_json, "the JSON"),
         (asked.parquet, trials_parquet, "the Parquet file"),
     ]
+    _check_printed(asked)
     with closing(Ledger.open(Workspace.open(workspace, create=False).database_url, create=False)) as ledger:
         trials = dict(find(ledger, name).results)
         if asked.metric is not None:
@@ -80,6 +81,13 @@ def print_front(trials: list[TrialRecord], every: bool = False) -> None:
     click.echo(f"Pareto front: {len(front)} of {len(rows)} configurations")
     score = score_title(trials[0].task, trials[0].metric) if trials else "Score"
     print_whole(render_front_rows(rows if every else front, score))
+
+
+def _check_printed(asked: FrontRequest) -> None:
+    if asked.parquet == STDOUT:
+        raise FrontuneError("--parquet needs a file: Parquet is not printed")
+    if asked.csv == asked.json == STDOUT:
+        raise FrontuneError("--csv and --json cannot both be printed: give one of them a file")
 
 
 def _print(trials: Mapping[str, list[TrialRecord]], asked: FrontRequest) -> None:

@@ -19,7 +19,7 @@ from sweeps.calibration import Pace, calibrate
 from sweeps.catalogue import sweep_file
 from sweeps.executors.choose import first_device
 from sweeps.expected import Expected, expected_points
-from sweeps.forecast import MethodForecast, forecast, middle
+from sweeps.forecast import MethodForecast, forecast, middle, trials_done
 from sweeps.line_breaks import broken
 from sweeps.plan import Plan
 from sweeps.running import announce, check_sweep, known_ledger, loaded_once, quiet_libraries
@@ -43,13 +43,17 @@ def plan_command(sweep: str, overrides: tuple[str, ...], form: PlanForm) -> None
     for plan in plans:
         expected = expected_points(plan)
         with known_ledger(plan.spec.workspace, only_look=True) as ledger:
+            n_done, wanted = trials_done(plan, ledger), plan.spec.trials
             lines = forecast(plan, expected, ledger, {})
+            if wanted is not None and n_done > wanted:
+                # What so small a sweep would be dealt is not what was trained.
+                lines = []
             if any(line.trials > line.done + line.reused for line in lines):
                 lines = forecast(plan, expected, ledger, paces_of(plan, expected))
         if form == "json":
-            found.append(as_json(plan, lines))
+            found.append(as_json(plan, lines, n_done))
         else:
-            print_plan(plan, lines, Console())
+            print_plan(plan, lines, n_done, Console())
     if form == "json":
         click.echo(json.dumps(found, indent=2))
 
@@ -77,7 +81,7 @@ def _is_here(device: str) -> bool:
     return torch.cuda.is_available() or not device.startswith("cuda")
 
 
-def as_json(plan: Plan, lines: Sequence[MethodForecast]) -> dict[str, Any]:
+def as_json(plan: Plan, lines: Sequence[MethodForecast], n_done: int) -> dict[str, Any]:
     """The forecast of one sweep as plain values: bytes, seconds, tokens."""
     spec = plan.spec
     return {
@@ -87,13 +91,29 @@ def as_json(plan: Plan, lines: Sequence[MethodForecast]) -> dict[str, Any]:
         "device": plan.memory.device,
         "methods": [asdict(line) for line in lines],
         "refusals": [asdict(refusal) for refusal in plan.refusals],
-        "notes": notes(plan, lines),
+        "notes": [*_nothing_left(plan, n_done), *notes(plan, lines)],
     }
 
 
-def print_plan(plan: Plan, lines: Sequence[MethodForecast], console: Console) -> None:
-    """A row for each method, and one for all."""
+def print_plan(plan: Plan, lines: Sequence[MethodForecast], n_done: int, console: Console) -> None:
+    """A row for each method, and one for all; nothing but the reason where more is done than wanted."""
     announce(plan, console)
+    said = _nothing_left(plan, n_done)
+    if lines:
+        console.print(_table(lines, console))
+        said += notes(plan, lines)
+    for note in said:
+        console.print(broken(note, console), markup=False, highlight=False, soft_wrap=True)
+
+
+def _nothing_left(plan: Plan, n_done: int) -> list[str]:
+    wanted = plan.spec.trials
+    if wanted is None or n_done < wanted:
+        return []
+    return [f"nothing is left to search: {n_done} trials are done, {wanted} wanted"]
+
+
+def _table(lines: Sequence[MethodForecast], console: Console) -> Table:
     is_narrow = console.width < 80
     padding = (0, 1, 0, 0) if is_narrow else (0, 1)
     table = Table(box=box.SIMPLE_HEAD, show_edge=not is_narrow, pad_edge=not is_narrow, padding=padding)
@@ -115,9 +135,7 @@ def print_plan(plan: Plan, lines: Sequence[MethodForecast], console: Console) ->
     highest = print_bytes(max(line.memory_high for line in lines))
     tokens = print_tokens(sum(line.train_tokens for line in lines))
     table.add_row("all", trials, "", highest, tokens, print_seconds(total_seconds(lines)))
-    console.print(table)
-    for note in notes(plan, lines):
-        console.print(broken(note, console), markup=False, highlight=False, soft_wrap=True)
+    return table
 
 
 def notes(plan: Plan, lines: Sequence[MethodForecast]) -> list[str]:

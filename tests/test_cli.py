@@ -164,6 +164,9 @@ def test_a_finished_sweep_has_left_its_front_table_and_plot(
     both = frontune("pareto", "small", "--json", "--csv", file, "--workspace", finished)
     assert [row["is_pareto"] for row in json.loads(both.stdout)] == [True] * len(rows_of(file)[1])
     assert both.stderr == f"wrote {file}\n"
+    for options, why in ((["--parquet"], "--parquet needs a file"), (["--json", "--csv"], "cannot both be")):
+        refused = frontune("pareto", "small", *options, "--workspace", finished)
+        assert (refused.exit_code, refused.stdout, why in refused.stderr) == (2, "", True)
 
 
 def test_methods_tasks_presets_and_versions_are_listed(frontune: Frontune) -> None:
@@ -216,6 +219,7 @@ def test_ui_starts_mlflow_on_the_loopback_address_with_this_workspaces_stores(
     assert capsys.readouterr().out.splitlines()[1] == f"small is at {where}"
     with pytest.raises(FrontuneError, match="unknown sweep 'smal'; did you mean 'small'"):
         ui_command(str(finished), 5001, "smal")
+    assert capsys.readouterr().out == ""
     ((command, environment),) = started
     assert command[:4] == [sys.executable, "-m", "mlflow", "server"]
     options = dict(zip(command[4::2], command[5::2], strict=True))

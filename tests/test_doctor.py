@@ -151,8 +151,14 @@ def test_a_damaged_database_is_found(workspace: Path, frontune: Frontune, name: 
 
 def test_a_sweep_that_is_being_run_is_left_alone(workspace: Path, frontune: Frontune) -> None:
     mark_running(workspace)
+    alone = frontune("status", "small", "--workspace", workspace).stdout
+    nobody = "nobody runs it; `frontune resume small` goes on"
+    assert f", 1 trials\n  1 complete\n  1 running\n  {nobody}\n" in alone
+    assert f"1 running ({nobody}), begun " in frontune("list", "--workspace", workspace).stdout
     with leased(ledger_of(workspace), "small"):
         found = frontune("doctor", "--workspace", workspace, "--repair")
+        assert "  run by process " in frontune("status", "small", "--workspace", workspace).stdout
+        assert "1 running, begun " in frontune("list", "--workspace", workspace).stdout
     assert "small: is being run by process" in found.stdout
     assert trials_of(workspace)[1].state == "running"
 

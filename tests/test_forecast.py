@@ -90,8 +90,12 @@ def test_a_finished_sweep_is_done_and_costs_nothing_more(
     assert {m["method"]: (m["trials"], m["done"]) for m in found["methods"]} == {
         method: (n, n) for method, n in Counter(t.method for t in trials_of(finished)).items()
     }
-    assert all((m["train_tokens"], m["seconds"] or 0) == (0, 0) for m in found["methods"])
+    assert all((m["train_tokens"], m["seconds"]) == (0, 0) for m in found["methods"])
     assert "more than the matrix can hold" in found["refusals"][0]["reason"]
+    assert found["notes"][0] == "nothing is left to search: 14 trials are done, 14 wanted"
+    fewer = frontune("plan", file, "--workspace", finished, "--trials", 5).stdout
+    assert fewer.endswith("nothing is left to search: 14 trials are done, 5 wanted\n")
+    assert "LoRA " not in fewer
     assert content_of(finished) == before
 
 

@@ -154,7 +154,11 @@ def test_an_interrupted_sweep_ends_cleanly_and_goes_on_to_the_same_numbers(
     assert "goes on with it" in stopped.stderr
     states = [t.state for t in trials_of(workspace)]
     assert set(states) <= {"complete", "interrupted"}
-    assert states.count("complete") >= COMPLETE_THEN.get(where, 0)
+    n_done = states.count("complete")
+    assert n_done >= COMPLETE_THEN.get(where, 0)
+    assert all(
+        f"[{n_done}/6] " in line for line in stopped.stdout.splitlines() if line.endswith(": interrupted")
+    )
     parent, children = runs_of(workspace)
     assert parent.info.status == "KILLED"
     for t, run in zip(trials_of(workspace), children, strict=True):

@@ -50,7 +50,13 @@ def status(name: str, workspace: str) -> None:
     flag_value="-",
     help="Write JSON; without a file it is printed.",
 )
-@click.option("--parquet", type=click.Path(path_type=Path), help="Write Parquet.")
+@click.option(
+    "--parquet",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value="-",
+    help="Write Parquet to a file.",
+)
 @click.option("--all", "every", is_flag=True, help="Every trial, not only the front.")
 @click.option("--metric", default=None, help="Another measured metric [default: the score].")
 @click.option(
