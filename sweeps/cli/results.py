@@ -11,7 +11,14 @@ from sweeps.cli.group import Reading, main, paper_option, workspace_option
 from sweeps.figure_kind import FigureKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dashboards.directions import Factor
+
+
+def _file_option(flag: str, name: str, said: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A file to write; the option alone, which is ``-``, asks for what is printed."""
+    return click.option(flag, name, type=click.Path(path_type=Path), is_flag=False, flag_value="-", help=said)
 
 
 @main.command("list")
@@ -35,28 +42,9 @@ def status(name: str, workspace: str) -> None:
 
 @main.command(cls=Reading)
 @click.argument("name")
-@click.option(
-    "--csv",
-    type=click.Path(path_type=Path),
-    is_flag=False,
-    flag_value="-",
-    help="Write a CSV; without a file it is printed.",
-)
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path),
-    is_flag=False,
-    flag_value="-",
-    help="Write JSON; without a file it is printed.",
-)
-@click.option(
-    "--parquet",
-    type=click.Path(path_type=Path),
-    is_flag=False,
-    flag_value="-",
-    help="Write Parquet to a file.",
-)
+@_file_option("--csv", "csv", "Write a CSV; without a file it is printed.")
+@_file_option("--json", "json_file", "Write JSON; without a file it is printed.")
+@_file_option("--parquet", "parquet", "Write Parquet to a file.")
 @click.option("--all", "every", is_flag=True, help="Every trial, not only the front.")
 @click.option("--metric", default=None, help="Another measured metric [default: the score].")
 @click.option(
